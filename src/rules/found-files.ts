@@ -50,58 +50,12 @@ export async function lookAtFiles(
   return { present: catalogue.entry(name), file, metadata, problem, digest }
 }
 
-/** What a change leaves; undefined for a file that stays as it is. */
-interface RuleTexts {
-  readonly payload: string | undefined
-  readonly metadata: string | undefined
+export function changed(name: string, { words }: Pick<RuleFiles, 'words'>): SluiceError {
+  return conflict(words.changedMeanwhile(name))
 }
 
-/**
- * Writes the files of a rule, metadata first. Should the payload have changed meanwhile, or not be
- * written, the metadata are what they were.
- *
- * @param found what the files held when they were read
- * @throws SluiceError ConflictingResourceUpdateException (rejects), and what the system throws
- */
-export async function writeFiles(
-  name: string,
-  texts: RuleTexts,
-  found: { readonly payload: Uint8Array | undefined; readonly metadata: Buffer | undefined },
-  files: RuleFiles,
-): Promise<void> {
-  const { payload, metadata } = texts
-  const isNew = metadata !== undefined && found.metadata?.toString() !== metadata
-  if (isNew && !(await files.writeMetadata(name, metadata, found.metadata))) throw changed(name)
-  if (payload === undefined) return
-  let isWritten = false
-  try {
-    isWritten = await files.writePayload(name, payload, found.payload)
-  } finally {
-    if (!isWritten && isNew) await restoreMetadata(name, metadata, found.metadata, files)
-  }
-  if (!isWritten) throw changed(name)
-}
-
-async function restoreMetadata(
-  name: string,
-  written: string,
-  found: Buffer | undefined,
-  files: RuleFiles,
-): Promise<void> {
-  const bytes = Buffer.from(written)
-  // The first failure is the one to tell.
-  if (found) await files.writeMetadata(name, found.toString(), bytes).catch(() => undefined)
-  else await files.removeMetadata(name, bytes).catch(() => undefined)
-}
-
-export function changed(name: string): SluiceError {
-  return conflict(
-    `the files of rule ${name} were changed on disk meanwhile: look at the rule, then try again`,
-  )
-}
-
-export function unusable(problem: string): SluiceError {
-  return conflict(`${problem}: mend the file or remove it, which this request would write over`)
+export function unusable(problem: string, { words }: Pick<RuleFiles, 'words'>): SluiceError {
+  return conflict(`${problem}: ${words.remedy}`)
 }
 
 function conflict(message: string): SluiceError {

@@ -43,11 +43,11 @@ export interface RuleFiles {
   /** The metadata of a rule that may have no payload; undefined when there are none. */
   readMetadata(name: string): Promise<Buffer | undefined>
   /**
-   * Writes a file that holds what the caller has read, undefined for none.
+   * Writes the texts that are given over what the caller has read.
    *
-   * @returns false when it holds something else, and stands as it was
+   * @returns false when payload or metadata are something else, and stand as they were
    */
-  writePayload(name: string, text: string, expected: Uint8Array | undefined): Promise<boolean>
+  write(name: string, texts: RuleTexts, found: FoundTexts): Promise<boolean>
   writeMetadata(name: string, text: string, expected: Uint8Array | undefined): Promise<boolean>
   removeMetadata(name: string, expected: Uint8Array): Promise<boolean>
   /**
@@ -56,8 +56,43 @@ export interface RuleFiles {
    * @returns false when the payload holds something else, and both stand as they were
    */
   remove(name: string, expected: Pick<RuleFile, 'payload' | 'metadata'>): Promise<boolean>
-  /** One writer of a rule at a time, of all processes that use this folder. */
+  /** Runs a change that begins with what others wrote before. */
   withLock<Result>(name: string, change: () => Promise<Result>): Promise<Result>
+  readonly words: RuleWords
+}
+
+/** How log lines and errors speak of rules that others change. */
+interface RuleWords {
+  /** How the rule was changed: `on disk`. */
+  readonly changed: string
+  /** What a client is told whose change came too late. */
+  readonly changedMeanwhile: (name: string) => string
+  /** What can be done about rules that cannot be used. */
+  readonly remedy: string
+  /** Whether a change of others may be one that no client of the API has asked for. */
+  readonly isByHand: boolean
+}
+
+/** What a change leaves; undefined for a text that stays as it is. */
+interface RuleTexts {
+  readonly payload: string | undefined
+  readonly metadata: string | undefined
+}
+
+/** What a change has read; undefined for what is not there. */
+interface FoundTexts {
+  readonly payload: Uint8Array | undefined
+  readonly metadata: Uint8Array | undefined
+}
+
+/** The files of a folder, whose payload can be written alone. */
+export interface FolderRuleFiles extends RuleFiles {
+  /**
+   * Writes a file that holds what the caller has read, undefined for none.
+   *
+   * @returns false when it holds something else, and stands as it was
+   */
+  writePayload(name: string, text: string, expected: Uint8Array | undefined): Promise<boolean>
 }
 
 export interface RuleFile {
@@ -100,7 +135,7 @@ export function parseMetadata(bytes: Uint8Array): RuleMetadata {
 
 const isMetadata = (file: string) => file.endsWith('.meta.json')
 
-export function createRuleFiles(directory: string): RuleFiles {
+export function createRuleFiles(directory: string): FolderRuleFiles {
   const payloadPath = (name: string) => path.join(directory, `${name}.json`)
   const metadataPath = (name: string) => path.join(directory, `${name}.meta.json`)
 
@@ -113,8 +148,15 @@ export function createRuleFiles(directory: string): RuleFiles {
       .toSorted()
   }
   const names = () => namesIn((file) => !isMetadata(file))
+  const writer: TextWriter = {
+    writePayload: (name, text, expected) => replaceDurably(payloadPath(name), text, expected),
+    writeMetadata: (name, text, expected) => replaceDurably(metadataPath(name), text, expected),
+    removeMetadata: (name, expected) => removeUnchanged(metadataPath(name), expected),
+  }
 
   return {
+    ...writer,
+    words: folderWords,
     names,
 
     async namesOfMetadataAlone() {
@@ -130,9 +172,7 @@ export function createRuleFiles(directory: string): RuleFiles {
     },
 
     readMetadata: async (name) => (await readRuleFile(metadataPath(name)))?.bytes,
-    writePayload: (name, text, expected) => replaceDurably(payloadPath(name), text, expected),
-    writeMetadata: (name, text, expected) => replaceDurably(metadataPath(name), text, expected),
-    removeMetadata: (name, expected) => removeUnchanged(metadataPath(name), expected),
+    write: (name, texts, found) => writeTexts(name, texts, found, writer),
 
     async remove(name, { payload, metadata }) {
       if (!(await removeUnchanged(payloadPath(name), payload))) return false
@@ -147,6 +187,54 @@ export function createRuleFiles(directory: string): RuleFiles {
     },
   }
 }
+
+const folderWords: RuleWords = {
+  changed: 'on disk',
+  changedMeanwhile: (name) =>
+    `the files of rule ${name} were changed on disk meanwhile: look at the rule, then try again`,
+  remedy: 'mend the file or remove it, which this request would write over',
+  isByHand: true,
+}
+
+type TextWriter = Pick<FolderRuleFiles, 'writePayload' | 'writeMetadata' | 'removeMetadata'>
+
+/**
+ * Writes the files of a rule, metadata first. Should the payload have changed meanwhile, or not be
+ * written, the metadata are what they were.
+ */
+async function writeTexts(
+  name: string,
+  { payload, metadata }: RuleTexts,
+  found: FoundTexts,
+  writer: TextWriter,
+): Promise<boolean> {
+  const isNew = metadata !== undefined && !isText(found.metadata, metadata)
+  if (isNew && !(await writer.writeMetadata(name, metadata, found.metadata))) return false
+  if (payload === undefined) return true
+  let isWritten = false
+  try {
+    isWritten = await writer.writePayload(name, payload, found.payload)
+  } finally {
+    if (!isWritten && isNew) await restoreMetadata(name, metadata, found.metadata, writer)
+  }
+  return isWritten
+}
+
+async function restoreMetadata(
+  name: string,
+  written: string,
+  found: Uint8Array | undefined,
+  { writeMetadata, removeMetadata }: TextWriter,
+): Promise<void> {
+  const bytes = Buffer.from(written)
+  // The first failure is the one to tell.
+  if (found) await writeMetadata(name, textOf(found), bytes).catch(() => undefined)
+  else await removeMetadata(name, bytes).catch(() => undefined)
+}
+
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
+const isText = (bytes: Uint8Array | undefined, text: string) =>
+  bytes !== undefined && textOf(bytes) === text
 
 /**
  * Makes the folder and those above it, and makes its entry durable.

@@ -87,6 +87,10 @@ export function limitText(rulesMax: number): string {
 }
 
 /** @param rule undefined when it was removed */
-export function changeText(name: string, rule: unknown): string {
-  return `rule ${name} ${rule === undefined ? 'was removed' : 'was changed'} on disk`
+export function changeText(
+  name: string,
+  rule: unknown,
+  { words }: Pick<RuleFiles, 'words'>,
+): string {
+  return `rule ${name} ${rule === undefined ? 'was removed' : 'was changed'} ${words.changed}`
 }

@@ -7,7 +7,7 @@ import { entryOfFile } from './rule-entry.ts'
 import { changeText } from './rule-loader.ts'
 import type { RuleLoader, RuleLoaderDependencies } from './rule-loader.ts'
 
-/** Brings the rules of the folder into force: all of them at the start, then those that change. */
+/** Brings the rules of a source into force: all of them at the start, then those that change. */
 interface RuleReloader {
   /** @throws SluiceError RuleFileInvalid (rejects): names all files that are not a rule */
   loadAll(): Promise<void>
@@ -28,7 +28,8 @@ interface RuleReloaderDependencies extends RuleLoaderDependencies {
 }
 
 interface RuleReloaderOptions {
-  readonly directory: string
+  /** Where the rules are, for log lines and errors: the path of the folder. */
+  readonly place: string
   readonly rulesMax: number
   /** What becomes of a rule at the start that cannot be used and never could. */
   readonly onInvalid: 'refuse' | 'leaveOut'
@@ -43,7 +44,7 @@ export function createRuleReloader(
   options: RuleReloaderOptions,
 ): RuleReloader {
   const { files, catalogue, queue, loader, logger, metrics } = dependencies
-  const { directory } = options
+  const { place: directory } = options
   const waiting = new Set<string>()
 
   const reload = async (name: string): Promise<void> => {
@@ -52,14 +53,14 @@ export function createRuleReloader(
       const changed = await loader.load(name)
       if (!changed) return
       const rule = catalogue.entry(name)?.rule
-      logger.info({ rule: name, disabled: rule?.disabled }, changeText(name, rule))
+      logger.info({ rule: name, disabled: rule?.disabled }, changeText(name, rule, files))
     } catch (thrown) {
       metrics.ruleReloadFailures.inc()
       const consequence = catalogue.entry(name) ? 'its last good version stays in force' : 'ignored'
       const err = thrown instanceof SluiceError ? undefined : thrown
       logger.error(
         { rule: name, directory, err },
-        `rule ${name} changed on disk and cannot be used (${consequence}): ${lineOf(thrown)}`,
+        `rule ${name} changed ${files.words.changed} and cannot be used (${consequence}): ${lineOf(thrown)}`,
       )
     }
   }
@@ -91,7 +92,7 @@ export function createRuleReloader(
 
 async function loadAll(
   dependencies: RuleReloaderDependencies,
-  { directory, rulesMax, onInvalid }: RuleReloaderOptions,
+  { place: directory, rulesMax, onInvalid }: RuleReloaderOptions,
 ): Promise<void> {
   const { files, queue, loader, lastGood, logger, metrics } = dependencies
   const names = await files.names()

@@ -1,6 +1,4 @@
-import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { CompileRule, CompiledRule } from './compile-rule.ts'
 import type { RuleDelivery } from './delivery.ts'
@@ -9,8 +7,6 @@ import { createHeldRules } from './held-rules.ts'
 import type { HeldRuleChanges, HeldRuleDefinition } from './held-rules.ts'
 import { createRuleCatalogue } from './rule-catalogue.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
-import { createRuleFiles, makeFolder } from './rule-files.ts'
-import type { RuleFiles } from './rule-files.ts'
 import { pageOfRules } from './page-of-rules.ts'
 import type { RulePage, RuleQuery } from './page-of-rules.ts'
 import { createLastGoodRules } from './last-good-rules.ts'
@@ -18,7 +14,8 @@ import { createRuleFaults } from './rule-faults.ts'
 import { createRuleLoader } from './rule-loader.ts'
 import { createRuleReloader } from './rule-reloader.ts'
 import { createSettingsAhead } from './settings-ahead.ts'
-import { watchRuleFiles } from './rule-watcher.ts'
+import { createFolderSource } from './rule-source.ts'
+import type { RuleSource } from './rule-source.ts'
 import { createRuleWriter, existingEntry } from './rule-writer.ts'
 import type { RuleWriter } from './rule-writer.ts'
 
@@ -85,6 +82,8 @@ export interface RuleStoreDependencies {
 
 export interface RuleStoreOptions {
   readonly directory: string
+  /** Where the rules are instead of the folder. */
+  readonly source?: RuleSource | undefined
   readonly rulesMax: number
   /** Whether changes on disk are reloaded. Default: true. */
   readonly watch?: boolean | undefined
@@ -108,13 +107,13 @@ export async function openRuleStore(
   options: RuleStoreOptions,
 ): Promise<RuleStore> {
   const { rulesMax, onInvalid = 'refuse', lastGoodFolder: folder } = options
-  const directory = path.resolve(options.directory)
-  const files = createRuleFiles(directory)
+  const source = options.source ?? createFolderSource(dependencies, options)
+  const { files, place } = source
   const queue = createKeyedQueue()
   const faults = createRuleFaults()
   const catalogue = createRuleCatalogue(dependencies.metrics, (name) => {
     lastGood?.follow(name)
-    warnOfRule(name, { ...dependencies, catalogue }, directory)
+    warnOfRule(name, { ...dependencies, catalogue }, place)
     if (catalogue.size() < rulesMax && loader.takeRefused()) reloader.retryRefused()
   })
   const lastGood =
@@ -122,25 +121,24 @@ export async function openRuleStore(
       ? undefined
       : createLastGoodRules(
           { ...dependencies, entryOf: (name) => catalogue.entry(name) },
-          { folder, rulesDir: directory },
+          { folder, rulesDir: place },
         )
   const shared = { ...dependencies, files, catalogue, faults, queue }
   const loader = createRuleLoader(shared, { rulesMax })
   const reloader = createRuleReloader(
     { ...shared, loader, lastGood },
-    { directory, rulesMax, onInvalid },
+    { place, rulesMax, onInvalid },
   )
 
-  await prepareFolder(directory, files, options.sample)
+  await source.prepare()
   // Watching starts before reading, so that no change falls between the two.
   const stopWatching =
     options.watch === false
       ? () => undefined
-      : watchRuleFiles(
-          directory,
-          { onRule: (name) => reloader.changedOnDisk(name), onAll: () => reloader.rescan() },
-          dependencies,
-        )
+      : source.watch({
+          onRule: (name) => reloader.changedOnDisk(name),
+          onAll: () => reloader.rescan(),
+        })
   const close = async (): Promise<void> => {
     stopWatching()
     await queue.idle()
@@ -177,7 +175,7 @@ export async function openRuleStore(
 function warnOfRule(
   name: string,
   { catalogue, logger }: Pick<RuleStoreDependencies, 'logger'> & { catalogue: RuleCatalogue },
-  directory: string,
+  place: string,
 ): void {
   for (const warning of catalogue.inForce(name)?.warnings ?? []) {
     const [line] = warning.split('\n', 1)
@@ -185,23 +183,6 @@ function warnOfRule(
   }
   const held = catalogue.entry(name) && catalogue.held(name)
   if (!held) return
-  const text = `rule ${name}: its file in ${directory} is in force, and not ${held.origin}`
+  const text = `rule ${name}: its file in ${place} is in force, and not ${held.origin}`
   logger.warn({ rule: name }, text)
-}
-
-async function prepareFolder(
-  directory: string,
-  files: RuleFiles,
-  sample: RuleStoreOptions['sample'],
-): Promise<void> {
-  try {
-    const wasAbsent = await makeFolder(directory)
-    if (wasAbsent && sample) await files.writePayload(sample.name, sample.text, undefined)
-  } catch (thrown) {
-    throw new SluiceError(
-      'RuleFileInvalid',
-      `the rules folder ${directory} cannot be made: ${messageOf(thrown)}`,
-      { cause: thrown },
-    )
-  }
 }

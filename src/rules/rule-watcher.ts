@@ -11,14 +11,14 @@ import { ruleNameOfFile } from './rule-files.ts'
  * Reports which rules' files changed, by one watch on the folder. The caller reads what changed:
  * several changes may come as one call, and a call may come without a change.
  */
-interface RuleWatcherCallbacks {
+export interface RuleWatcherCallbacks {
   /** The payload or metadata of this rule appeared, changed or disappeared. */
   readonly onRule: (name: string) => void
   /** Any files may have changed. */
   readonly onAll: () => void
 }
 
-interface RuleWatcherDependencies {
+export interface RuleWatcherDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn'>
 }

@@ -7,7 +7,7 @@ import { checkDeliveryFits } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import type { TopicRulePayload } from './payload.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
-import { changed, lookAtFiles, unusable, writeFiles } from './found-files.ts'
+import { changed, lookAtFiles, unusable } from './found-files.ts'
 import type { FoundFiles } from './found-files.ts'
 import { entryOfPayload, within } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
@@ -87,7 +87,7 @@ export function createRuleWriter(
       update(name, async (found) => {
         const present = found.present?.rule ?? catalogue.held(name)?.rule
         if (present) throw alreadyExists(present)
-        if (found.problem !== undefined) throw unusable(found.problem)
+        if (found.problem !== undefined) throw unusable(found.problem, files)
         const createdAt = Math.floor(clock.wallMs() / 1_000)
         const metadata = { ...laidMetadata(name, found), createdAt, tags }
         const entry = entryOfPayload(name, payload, metadata, compile)
@@ -115,7 +115,7 @@ export function createRuleWriter(
     setDelivery: (name, delivery) =>
       update(name, async (found) => {
         refuseHeld(catalogue, name)
-        if (found.problem !== undefined) throw unusable(found.problem)
+        if (found.problem !== undefined) throw unusable(found.problem, files)
         if (!found.present) {
           await onDisk(name, () => ahead.write(name, delivery, found.metadata))
           return delivery
@@ -136,9 +136,9 @@ export function createRuleWriter(
           if (problem === undefined) await onDisk(name, () => ahead.remove(name, metadata))
           return
         }
-        if (isNews || !file) throw changed(name)
+        if (isNews || !file) throw changed(name, files)
         await onDisk(name, async () => {
-          if (!(await files.remove(name, file))) throw changed(name)
+          if (!(await files.remove(name, file))) throw changed(name, files)
         })
         catalogue.remove(name)
       }),
@@ -147,7 +147,7 @@ export function createRuleWriter(
 
 /** @returns a function that replaces parts of a rule, in its turn */
 function createReplacer(dependencies: RuleWriterDependencies) {
-  const { catalogue, compile } = dependencies
+  const { files, catalogue, compile } = dependencies
   const bringIntoForce = createEnforcer(dependencies)
   /** @param undoes whether the change would undo one on disk that the client has not seen */
   return async (
@@ -158,8 +158,8 @@ function createReplacer(dependencies: RuleWriterDependencies) {
   ): Promise<CompiledRule> => {
     refuseHeld(catalogue, name)
     const { rule, metadata, payloadText, foundOnDisk } = existingEntry(catalogue, name)
-    if (found.problem !== undefined) throw unusable(found.problem)
-    if (undoes && found.isNews) throw changed(name)
+    if (found.problem !== undefined) throw unusable(found.problem, files)
+    if (undoes && found.isNews) throw changed(name, files)
     const { payload, ...changes } = changesOf(rule)
     const kept = { ...metadata, createdAt: rule.createdAt, ...changes }
     const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile, foundOnDisk)
@@ -178,9 +178,10 @@ function createEnforcer({ files, catalogue }: RuleWriterDependencies) {
   ): Promise<CompiledRule> => {
     const { rule, payloadText, metadataText } = entry
     const texts = { payload: withPayload ? payloadText : undefined, metadata: metadataText }
-    await onDisk(rule.name, () =>
-      writeFiles(rule.name, texts, { payload: file?.payload, metadata }, files),
-    )
+    await onDisk(rule.name, async () => {
+      const found = { payload: file?.payload, metadata }
+      if (!(await files.write(rule.name, texts, found))) throw changed(rule.name, files)
+    })
     catalogue.put(entry)
     return rule
   }
@@ -213,9 +214,10 @@ function createUpdater(dependencies: RuleWriterDependencies) {
       const before = catalogue.entry(name)
       const found = await lookAtFiles(name, dependencies)
       const { present } = found
-      if (present !== before) logger.info({ rule: name }, changeText(name, present?.rule))
+      if (present !== before) logger.info({ rule: name }, changeText(name, present?.rule, files))
       const isTold = found.problem === undefined || (told !== undefined && told === found.digest)
-      return change({ ...found, isNews: present?.foundOnDisk !== seen || !isTold })
+      const isUnseen = files.words.isByHand && present?.foundOnDisk !== seen
+      return change({ ...found, isNews: isUnseen || !isTold })
     }
     return queue.run(name, () => locked(name, files, run))
   }

@@ -43,7 +43,7 @@ export function createSettingsAhead(
   { rulesMax }: { readonly rulesMax: number },
 ): SettingsAhead {
   const remove = async (name: string, found: Buffer | undefined): Promise<void> => {
-    if (found && !(await files.removeMetadata(name, found))) throw changed(name)
+    if (found && !(await files.removeMetadata(name, found))) throw changed(name, files)
   }
   return {
     read: async (name) => {
@@ -58,7 +58,7 @@ export function createSettingsAhead(
         throw new SluiceError('InvalidRequestException', limitText(rulesMax))
       }
       const text = fileText({ ...parse(name, found), delivery })
-      if (!(await files.writeMetadata(name, text, found))) throw changed(name)
+      if (!(await files.writeMetadata(name, text, found))) throw changed(name, files)
     },
   }
 }

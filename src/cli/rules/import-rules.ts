@@ -8,7 +8,7 @@ import type { StackRule } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import { parseJson } from '../../rules/payload.ts'
 import { createRuleFiles, makeFolder } from '../../rules/rule-files.ts'
-import type { RuleFiles } from '../../rules/rule-files.ts'
+import type { FolderRuleFiles } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
@@ -93,7 +93,7 @@ async function eachRule(
 
 /** Metadata is written first: it may stand without its rule, but not the other way round. */
 async function writeRule(
-  files: RuleFiles,
+  files: FolderRuleFiles,
   { name, payload, tags }: StackRule,
   force: boolean,
 ): Promise<Outcome> {
