@@ -3,6 +3,7 @@ import type { Access, Admission, Peer, Login } from './policies/access.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { AccessKeys } from './access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
+import type { SecretSource } from '../storage/reloaded-file.ts'
 import type { KeptLogins } from './passwords/known-logins.ts'
 import { openPasswords } from './passwords/passwords.ts'
 import type { Passwords } from './passwords/passwords.ts'
@@ -11,6 +12,7 @@ import type { PermissionsOptions } from './policies/permissions.ts'
 import { combinePolicies } from './policies/policy.ts'
 import { openPolicyFolder } from './policies/policy-folder.ts'
 import type { FolderScope, PolicyFolder } from './policies/policy-folder.ts'
+import type { PolicyRecords } from './policies/policy-records.ts'
 import type { PolicyTarget } from './policies/policy-targets.ts'
 import type { ResourceOwner } from './policies/resource-arn.ts'
 
@@ -70,10 +72,14 @@ interface MqttAccessDependencies {
 export interface MqttAccessOptions {
   /** Absent: there are no passwords. */
   readonly passwordFile?: string | undefined
+  /** What is read instead of the password file. */
+  readonly passwordSource?: SecretSource | undefined
   /** Where logins are kept beyond the process. Absent: nowhere. */
   readonly keptLogins?: KeptLogins | undefined
   /** The folder may be missing: then every client that may connect may do everything. */
   readonly policiesDir: string
+  /** What is read instead of the folder. */
+  readonly policyRecords?: PolicyRecords | undefined
   /** Whether anonymous clients are admitted, for each transport. */
   readonly anonymous: Readonly<Record<Peer['transport'], boolean>>
   /** The owner of the resources in policies. */
@@ -87,12 +93,12 @@ export async function openMqttAccess(
   dependencies: MqttAccessDependencies,
   options: MqttAccessOptions,
 ): Promise<MqttAccess> {
-  const { policiesDir, owner } = options
+  const { policiesDir, policyRecords: records, owner } = options
   const { registry, scope } = dependencies
-  const folder = await openPolicyFolder(dependencies, { directory: policiesDir, scope })
+  const folder = await openPolicyFolder(dependencies, { directory: policiesDir, records, scope })
   const passwords = await openPasswordsOf(dependencies, options, folder)
   const identify = createIdentification({ folder, passwords, registry }, options)
-  reportPolicies(dependencies.logger, policiesDir, folder)
+  reportPolicies(dependencies.logger, records?.place ?? policiesDir, folder)
 
   return {
     async authenticate(peer, login) {
@@ -116,12 +122,12 @@ export async function openMqttAccess(
 
 async function openPasswordsOf(
   dependencies: MqttAccessDependencies,
-  { passwordFile: file, keptLogins }: MqttAccessOptions,
+  { passwordFile: file, passwordSource: source, keptLogins }: MqttAccessOptions,
   folder: PolicyFolder,
 ): Promise<Passwords | undefined> {
   if (file === undefined) return undefined
   try {
-    return await openPasswords(dependencies, { file, keptLogins })
+    return await openPasswords(dependencies, { file, source, keptLogins })
   } catch (thrown) {
     folder.close()
     throw thrown

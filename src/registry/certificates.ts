@@ -5,11 +5,11 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
 import type { CertificateIssuer } from '../identity/certificates/certificate-issuer.ts'
 import { principalOf } from '../identity/policies/principal.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
 import { createChanges } from './changes.ts'
 import { pageOfNames } from './page-of-names.ts'
 import type { PageQuery } from './page-of-names.ts'
-import { openRecordFiles } from './record-files.ts'
+import { LostRace } from './records.ts'
+import type { OpenRecords, Records } from './records.ts'
 
 /**
  * The certificates of the registry, in memory and on disk. Private keys are made here and kept
@@ -76,7 +76,7 @@ export type RegisteredCertificate = Readonly<Static<typeof certificateSchema>>
 
 interface CertificatesDependencies {
   readonly clock: Clock
-  readonly logger: Pick<Logger, 'error' | 'info'>
+  readonly openRecords: OpenRecords
   readonly arnOf: (resource: string) => string
   readonly issuer: CertificateIssuer
   /** Whether TLS takes a certificate that somebody else issued. */
@@ -97,40 +97,37 @@ const pemLengthMax = 65_536
 /** @throws what the system throws (rejects): the folder cannot be made or listed */
 export async function openCertificates(
   dependencies: CertificatesDependencies,
-  folder: string,
 ): Promise<Certificates> {
-  const { clock, logger, arnOf, issuer, isTrusted, onDeactivated } = dependencies
-  const files = await openRecordFiles(
-    { logger },
-    {
-      folder,
-      schema: certificateSchema,
-      nameOf: ({ certificateId }) => certificateId,
-      what: 'a certificate',
-    },
-  )
-  const byId = await withoutOutdated(files, clock.wallMs())
-  const changes = createChanges()
+  const { clock, arnOf, issuer, isTrusted, onDeactivated } = dependencies
+  const files = await dependencies.openRecords('certificates', {
+    schema: certificateSchema,
+    nameOf: ({ certificateId }) => certificateId,
+    what: 'a certificate',
+  })
+  const byId = new Map<string, RegisteredCertificate>()
+  let isOpen = false
+  files.follow((certificateId, record) => {
+    if (record) byId.set(certificateId, record)
+    else byId.delete(certificateId)
+    if (isOpen && record?.status !== 'ACTIVE') onDeactivated(certificateId)
+  })
+  await removeOutdated(files, [...byId.values()], clock.wallMs())
+  isOpen = true
+  const changes = createChanges(files)
 
   const get = (certificateId: string) => presentIn(byId, certificateId)
-
-  async function write(record: RegisteredCertificate): Promise<void> {
-    await files.write(record)
-    byId.set(record.certificateId, record)
-    if (record.status !== 'ACTIVE') onDeactivated(record.certificateId)
-  }
 
   async function add(certificatePem: string, status: ChangeableStatus) {
     if (byId.size >= certificatesMax) {
       throw invalidRequest(`there are ${certificatesMax} certificates, and no more are taken`)
     }
     const record = recordOf(certificatePem, status, clock.wallMs())
-    await write(record)
+    await files.write(record, byId.get(record.certificateId))
     return record
   }
 
   const change = (record: RegisteredCertificate, status: CertificateStatus) =>
-    write(changed(record, status, clock.wallMs()))
+    files.write(changed(record, status, clock.wallMs()), record)
 
   return {
     statusOf: (certificateId) => byId.get(certificateId)?.status,
@@ -169,21 +166,21 @@ export async function openCertificates(
   }
 }
 
-/** The records by id, without those that expired after they were deleted. */
-async function withoutOutdated(
-  files: {
-    readonly records: readonly RegisteredCertificate[]
-    remove(certificateId: string): Promise<void>
-  },
+/** Removes the records of certificates that expired after they were deleted. */
+async function removeOutdated(
+  files: Pick<Records<RegisteredCertificate>, 'remove'>,
+  records: readonly RegisteredCertificate[],
   nowMs: number,
-): Promise<Map<string, RegisteredCertificate>> {
-  const byId = new Map<string, RegisteredCertificate>()
-  for (const record of files.records) {
+): Promise<void> {
+  for (const record of records) {
     const isOutdated = record.status === 'DELETED' && record.validToMs < nowMs
-    if (isOutdated) await files.remove(record.certificateId)
-    else byId.set(record.certificateId, record)
+    // Another node that starts may do the same.
+    if (isOutdated) await files.remove(record.certificateId, record).catch(passOverLostRace)
   }
-  return byId
+}
+
+function passOverLostRace(thrown: unknown): void {
+  if (!(thrown instanceof LostRace)) throw thrown
 }
 
 /** @throws SluiceError ResourceNotFoundException */

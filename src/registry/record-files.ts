@@ -16,22 +16,10 @@ import { schemaProblem } from '../base/schema-problem.ts'
 import { flushEntryOf, removeDurably, writeDurably } from '../storage/durable-file.ts'
 import { readPlainFile } from '../storage/file-reads.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import type { RecordForm, RecordListener, Records } from './records.ts'
 
-interface RecordFiles<Stored> {
-  /** The records that the folder held when it was opened. */
-  readonly records: readonly Stored[]
-  /** @throws SluiceError InternalFailureException (rejects): the old file then stands */
-  write(record: Stored): Promise<void>
-  /** @throws SluiceError InternalFailureException (rejects) */
-  remove(name: string): Promise<void>
-}
-
-interface RecordFilesOptions<Schema extends TSchema> {
+interface RecordFilesOptions<Schema extends TSchema> extends RecordForm<Schema> {
   readonly folder: string
-  readonly schema: Schema
-  readonly nameOf: (record: Static<Schema>) => string
-  /** What a record is, for the log: `a thing`. */
-  readonly what: string
 }
 
 /** A thing with 50 attributes of 800 characters, and the PEM text of a certificate, have room. */
@@ -48,7 +36,7 @@ const fileNameLengthMax = 200
 export async function openRecordFiles<Schema extends TSchema>(
   { logger }: { readonly logger: Pick<Logger, 'error'> },
   { folder, schema, nameOf, what }: RecordFilesOptions<Schema>,
-): Promise<RecordFiles<Static<Schema>>> {
+): Promise<Records<Static<Schema>>> {
   const wasMade = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined
   if (wasMade) await flushEntryOf(folder)
   const fileByName = new Map<string, string>()
@@ -86,8 +74,9 @@ export async function openRecordFiles<Schema extends TSchema>(
     return isFree ? plain : `${createHash('sha256').update(name).digest('hex')}.json`
   }
 
+  let changed: RecordListener<Static<Schema>> | undefined
+
   return {
-    records,
     async write(record) {
       const name = nameOf(record)
       const file = fileOf(name)
@@ -95,13 +84,20 @@ export async function openRecordFiles<Schema extends TSchema>(
       await writeDurably(path.join(folder, file), text, { mode: 0o600 }).catch(unwritable)
       fileByName.set(name, file)
       taken.add(file.toLowerCase())
+      changed?.(name, record)
     },
     async remove(name) {
       const file = fileOf(name)
       await removeDurably(path.join(folder, file)).catch(unwritable)
       fileByName.delete(name)
       taken.delete(file.toLowerCase())
+      changed?.(name, undefined)
     },
+    follow(listener) {
+      changed = listener
+      for (const record of records) listener(nameOf(record), record)
+    },
+    caughtUp: () => Promise.resolve(),
   }
 }
 

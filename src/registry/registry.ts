@@ -1,10 +1,16 @@
 import path from 'node:path'
+import type { Logger } from '../telemetry/telemetry.ts'
 import { openCertificates } from './certificates.ts'
 import type { Certificates } from './certificates.ts'
+import { openRecordFiles } from './record-files.ts'
+import type { OpenRecords } from './records.ts'
 import { openThings } from './things.ts'
 import type { Things } from './things.ts'
 
-/** The registry of AWS IoT: things and certificates, as files in the data folder. */
+/**
+ * The registry of AWS IoT: things and certificates, as files in the data folder or in the state
+ * that the nodes of a cluster share.
+ */
 export interface Registry {
   readonly things: Things
   readonly certificates: Certificates
@@ -13,20 +19,32 @@ export interface Registry {
 /** The folder in the data folder, with one folder for each kind of resource. */
 export const registryFolderName = 'registry'
 
-type RegistryDependencies = Omit<Parameters<typeof openCertificates>[0], 'thingsOf'>
+interface RegistryDependencies extends Omit<
+  Parameters<typeof openCertificates>[0],
+  'thingsOf' | 'openRecords'
+> {
+  readonly logger: Pick<Logger, 'error'>
+  /** Undefined: the records are files of the folder. */
+  readonly openRecords?: OpenRecords | undefined
+}
 
 /** @throws what the system throws (rejects): a folder cannot be made or listed */
 export async function openRegistry(
-  dependencies: RegistryDependencies,
+  { logger, openRecords: openOthers, ...dependencies }: RegistryDependencies,
   folder: string,
 ): Promise<Registry> {
-  const things = await openThings(
-    { ...dependencies, hasCertificate: (id) => certificates.has(id) },
-    path.join(folder, 'things'),
-  )
-  const certificates = await openCertificates(
-    { ...dependencies, thingsOf: things.thingsOf },
-    path.join(folder, 'certificates'),
-  )
+  const openFiles: OpenRecords = (kind, form) =>
+    openRecordFiles({ logger }, { ...form, folder: path.join(folder, kind) })
+  const openRecords = openOthers ?? openFiles
+  const things = await openThings({
+    ...dependencies,
+    openRecords,
+    hasCertificate: (id) => certificates.has(id),
+  })
+  const certificates = await openCertificates({
+    ...dependencies,
+    openRecords,
+    thingsOf: things.thingsOf,
+  })
   return { things, certificates }
 }

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '../base/defined.ts'
 import { SluiceError, invalidRequest } from '../base/errors.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
 import { createChanges } from './changes.ts'
 import { pageOfNames } from './page-of-names.ts'
 import type { PageQuery } from './page-of-names.ts'
-import { openRecordFiles } from './record-files.ts'
+import type { OpenRecords } from './records.ts'
 import { checkAttributes, thingSchema } from './thing-record.ts'
 import type { Attributes, Thing, ThingPrincipalType } from './thing-record.ts'
 
@@ -66,7 +65,7 @@ interface ThingQuery extends PageQuery {
 }
 
 interface ThingsDependencies {
-  readonly logger: Pick<Logger, 'error'>
+  readonly openRecords: OpenRecords
   readonly arnOf: (resource: string) => string
   /** Whether the registry holds a certificate with this id. */
   readonly hasCertificate: (certificateId: string) => boolean
@@ -76,23 +75,24 @@ interface ThingsDependencies {
 const thingLimits = Object.freeze({ thingsMax: 50_000, principalsMax: 100 })
 
 /** @throws what the system throws (rejects): the folder cannot be made or listed */
-export async function openThings(
-  { logger, arnOf, hasCertificate }: ThingsDependencies,
-  folder: string,
-): Promise<Things> {
-  const files = await openRecordFiles(
-    { logger },
-    { folder, schema: thingSchema, nameOf: ({ thingName }) => thingName, what: 'a thing' },
-  )
-  const book = createBook(files.records)
-  const changes = createChanges()
+export async function openThings({
+  openRecords,
+  arnOf,
+  hasCertificate,
+}: ThingsDependencies): Promise<Things> {
+  const files = await openRecords('things', {
+    schema: thingSchema,
+    nameOf: ({ thingName }) => thingName,
+    what: 'a thing',
+  })
+  const book = createBook()
+  files.follow((thingName, thing) => (thing ? book.set(thing) : book.delete(thingName)))
+  const changes = createChanges(files)
 
-  async function write(thing: Thing): Promise<void> {
+  async function write(thing: Thing, before?: Thing): Promise<void> {
     const { attributes, principals, ...members } = thing
-    await files.write(
-      defined({ ...members, attributes: { ...attributes }, principals: { ...principals } }),
-    )
-    book.set(thing)
+    const stored = { ...members, attributes: { ...attributes }, principals: { ...principals } }
+    await files.write(defined(stored), before)
   }
 
   const { create, attach } = createAdditions({ book, write, arnOf, hasCertificate })
@@ -104,7 +104,7 @@ export async function openThings(
       changes.run(async () => {
         const thing = book.get(thingName)
         refuseVersion(thing, change.expectedVersion)
-        await write(changed(thing, change))
+        await write(changed(thing, change), thing)
       }),
     delete: (thingName, expectedVersion) =>
       changes.run(async () => {
@@ -116,8 +116,7 @@ export async function openThings(
             `Thing ${thingName} cannot be deleted: certificates are attached to it`,
           )
         }
-        await files.remove(thingName)
-        book.delete(thing)
+        await files.remove(thingName, thing)
       }),
     list: (query) => book.list(query),
     attach: (...attachment) => changes.run(() => attach(...attachment)),
@@ -126,7 +125,7 @@ export async function openThings(
         const thing = book.get(thingName)
         const { [certificateId]: attached, ...principals } = thing.principals
         if (attached === undefined) return
-        await write({ ...thing, principals })
+        await write({ ...thing, principals }, thing)
       }),
     thingsOf: book.thingsOf,
   }
@@ -139,9 +138,9 @@ function createAdditions({
   write,
   arnOf,
   hasCertificate,
-}: Omit<ThingsDependencies, 'logger'> & {
+}: Omit<ThingsDependencies, 'openRecords'> & {
   readonly book: Book
-  readonly write: (thing: Thing) => Promise<void>
+  readonly write: (thing: Thing, before?: Thing) => Promise<void>
 }): Pick<Things, 'create' | 'attach'> {
   return {
     async create(thingName, { thingTypeName, attributes: given = {} }) {
@@ -170,13 +169,13 @@ function createAdditions({
       if (Object.keys(principals).length > thingLimits.principalsMax) {
         throw invalidRequest(`a thing has at most ${thingLimits.principalsMax} certificates`)
       }
-      await write({ ...thing, principals })
+      await write({ ...thing, principals }, thing)
     },
   }
 }
 
 /** Things by name, and by certificate. */
-function createBook(records: readonly Thing[]) {
+function createBook() {
   const byName = new Map<string, Thing>()
   const byPrincipal = new Map<string, Set<string>>()
   let sorted: readonly string[] | undefined
@@ -197,7 +196,6 @@ function createBook(records: readonly Thing[]) {
       byPrincipal.set(id, (byPrincipal.get(id) ?? new Set()).add(thing.thingName))
     }
   }
-  records.forEach(set)
 
   return {
     set,
@@ -208,9 +206,11 @@ function createBook(records: readonly Thing[]) {
       if (thing) return thing
       throw notFound(`Thing ${thingName} does not exist.`)
     },
-    delete(thing: Thing): void {
+    delete(thingName: string): void {
+      const thing = byName.get(thingName)
+      if (!thing) return
       forget(thing)
-      byName.delete(thing.thingName)
+      byName.delete(thingName)
       sorted = undefined
     },
     list(query: ThingQuery) {

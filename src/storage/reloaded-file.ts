@@ -59,6 +59,21 @@ interface ReloadedFileOptions<Value> extends Pick<
   'file' | 'kind' | 'title' | 'whenAbsent' | 'whenUnreadable'
 > {
   readonly parse: (text: string) => Value
+  /** What is read instead of the file. */
+  readonly source?: SecretSource | undefined
+}
+
+/** Secrets that are not in a file. */
+export interface SecretSource {
+  /** For log lines and errors. */
+  readonly place: string
+  readonly read: () => Promise<SecretFile | undefined>
+  readonly look: () => Promise<string | undefined>
+  /**
+   * @param listener called when there is another version
+   * @returns stops it
+   */
+  readonly onChange: (listener: () => void) => () => void
 }
 
 export interface ReloadedFileDependencies {
@@ -77,16 +92,26 @@ const checkIntervalMs = 1_000
  *
  * @throws SluiceError IdentityFileInvalid: the first version is not usable
  */
-export function openReloadedFile<Value>(
+export async function openReloadedFile<Value>(
   dependencies: ReloadedFileDependencies,
   options: ReloadedFileOptions<Value>,
 ): Promise<ReloadedFile<Value>> {
-  return openReloaded<SecretFile, Value>(dependencies, {
-    ...options,
-    read: () => readSecretFile(options.file, dependencies.reads),
-    look: () => versionOfFile(options.file, dependencies.reads),
-    parse: ({ text }) => options.parse(text),
+  const { source, file, parse: parseText, ...others } = options
+  const opened = await openReloaded<SecretFile, Value>(dependencies, {
+    ...others,
+    file: source?.place ?? file,
+    read: source?.read ?? (() => readSecretFile(file, dependencies.reads)),
+    look: source?.look ?? (() => versionOfFile(file, dependencies.reads)),
+    parse: ({ text }) => parseText(text),
   })
+  const stop = source?.onChange(() => void opened.reload())
+  return {
+    ...opened,
+    close() {
+      stop?.()
+      opened.close()
+    },
+  }
 }
 
 /**
@@ -148,23 +173,43 @@ export async function openReloaded<Content extends { readonly version: string },
     }
   }
 
+  const reload = createJoined(async () => {
+    const own = looks + 1
+    if (!isClosed) await load()
+    return isClosed || own === looks
+  })
+
   return {
     current: () => (isFailing && 'whenUnreadable' in options ? options.whenUnreadable : value),
     isUnreadable: isUnreadableNow,
-    async reload() {
-      let own: number
-      do {
-        if (isClosed) return
-        own = looks + 1
-        await load()
-      } while (own !== looks)
-      fault?.set(isUnreadableNow())
-    },
+    reload: () => reload().then(() => fault?.set(isUnreadableNow())),
     close() {
       isClosed = true
       cancel()
       fault?.close()
     },
+  }
+}
+
+/**
+ * Joins calls that come during a run: two that waited for each other's looks would never end.
+ *
+ * @param run resolves with whether it is enough; otherwise it runs again
+ * @returns resolves when a run that began after the call is over
+ */
+function createJoined(run: () => Promise<boolean>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let isAskedAgain = false
+
+  async function runAll(): Promise<void> {
+    do isAskedAgain = false
+    while (!(await run()) || isAskedAgain)
+    // In the same turn, so that no call is answered by a run that began before it.
+    running = undefined
+  }
+  return () => {
+    isAskedAgain = true
+    return (running ??= runAll())
   }
 }
 

@@ -3,8 +3,10 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../../src/base/clock.ts'
 import { createCertificateIssuer } from '../../src/identity/certificates/certificate-issuer.ts'
+import { createPolicyFiles } from '../../src/identity/policies/policy-records.ts'
 import { createPolicyStore } from '../../src/identity/policies/policy-store.ts'
 import type { PolicyStore } from '../../src/identity/policies/policy-store.ts'
+import type { OpenRecords } from '../../src/registry/records.ts'
 import { openRegistry } from '../../src/registry/registry.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import type { Logger } from '../../src/telemetry/telemetry.ts'
@@ -28,6 +30,7 @@ export async function openTestRegistry(
     readonly reload?: () => Promise<void>
     readonly onDeactivated?: (certificateId: string) => void
     readonly hasAuthority?: boolean
+    readonly openRecords?: OpenRecords
   } = {},
 ): Promise<TestRegistry> {
   const { reload = () => Promise.resolve(), onDeactivated = () => undefined } = hooks
@@ -35,7 +38,7 @@ export async function openTestRegistry(
   const authorityDir = path.join(folder, 'certs')
   const policies = createPolicyStore(
     { clock, arnOf: resourceArnOf, reload, onFolderMade: () => Promise.resolve() },
-    policiesDir,
+    createPolicyFiles(policiesDir),
   )
   const place =
     hooks.hasAuthority === false
@@ -45,6 +48,7 @@ export async function openTestRegistry(
     {
       clock,
       logger,
+      openRecords: hooks.openRecords,
       arnOf: resourceArnOf,
       issuer: createCertificateIssuer({ clock }, place),
       isTrusted: async (certificate) => {

@@ -5,7 +5,7 @@ import { withFileLock } from '../../storage/file-lock.ts'
 import { compilePolicy } from '../policies/policy.ts'
 import type { Policy } from '../policies/policy.ts'
 import { openReloadedFile } from '../../storage/reloaded-file.ts'
-import type { ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
+import type { ReloadedFileDependencies, SecretSource } from '../../storage/reloaded-file.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
 
 /**
@@ -63,10 +63,10 @@ const secretForm = /^[\x21-\x7e]{16,128}$/
  */
 export async function openAccessKeys(
   dependencies: ReloadedFileDependencies,
-  options: { readonly file: string },
+  options: { readonly file: string; readonly source?: SecretSource | undefined },
 ): Promise<AccessKeys> {
   const opened = await openReloadedFile<ReadonlyMap<string, AccessKey>>(dependencies, {
-    file: options.file,
+    ...options,
     kind: 'accessKeys',
     title: 'the credentials file',
     parse: parseAccessKeys,

@@ -12,6 +12,7 @@ import type { PasswordHashes } from './password-file.ts'
 import { createDecoyHash, isPasswordOf, passwordBytesMax } from './password-hash.ts'
 import type { PasswordHash } from './password-hash.ts'
 import { openReloadedFile } from '../../storage/reloaded-file.ts'
+import type { SecretSource } from '../../storage/reloaded-file.ts'
 
 /**
  * Checks passwords against the password file.
@@ -56,6 +57,8 @@ type LoginOutcome =
 
 interface PasswordsOptions {
   readonly file: string
+  /** What is read instead of the file. */
+  readonly source?: SecretSource | undefined
   readonly checksAtOnceMax?: number
   readonly checksWaitingMax?: number
   readonly checksWaitingPerAddressMax?: number
@@ -83,6 +86,7 @@ export async function openPasswords(
   const limiter = dependencies.limiter ?? createLoginLimiter({ clock: dependencies.clock })
   const users = await openReloadedFile<PasswordHashes>(dependencies, {
     file,
+    source: options.source,
     kind: 'passwords',
     title: 'the password file',
     parse: parsePasswordFile,

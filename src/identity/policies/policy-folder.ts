@@ -3,8 +3,10 @@ import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { combinePolicies, compilePolicy, denialsOf, denyingPolicy } from './policy.ts'
 import type { Policy } from './policy.ts'
-import { createFolderReader, metaSuffix, policyOf } from './policy-folder-reader.ts'
+import { metaSuffix, policyOf } from './policy-folder-reader.ts'
 import type { FolderContent, FolderFile } from './policy-folder-reader.ts'
+import { createPolicyFiles } from './policy-records.ts'
+import type { PolicyRecords } from './policy-records.ts'
 import { parsePolicyTargets } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
@@ -75,15 +77,22 @@ export async function openPolicyFolder(
   dependencies: ReloadedFileDependencies & {
     readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   },
-  { directory, scope }: { readonly directory: string; readonly scope?: FolderScope | undefined },
+  options: {
+    readonly directory: string
+    /** What is read instead of the folder. */
+    readonly records?: Pick<PolicyRecords, 'place' | 'content'> | undefined
+    readonly scope?: FolderScope | undefined
+  },
 ): Promise<PolicyFolder> {
+  const { scope, records = createPolicyFiles(options.directory, dependencies.reads) } = options
+  const { place: directory } = records
   const parser = createFolderParser(directory, dependencies.logger, scope)
   const policies: { current: PolicySet | undefined } = { current: undefined }
   const opened = await openReloaded<FolderContent, PolicySet | undefined>(dependencies, {
     file: directory,
     kind: 'policies',
     title: 'the policies folder',
-    read: createFolderReader(directory, dependencies.reads),
+    read: records.content,
     parse: parser.parse,
     isUnreadable: (set) => set?.isUnreadable ?? false,
     whenAbsent: undefined,

@@ -1,26 +1,12 @@
-import path from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
-import { withFileLock } from '../../storage/file-lock.ts'
-import { ifPresent, nodeFileReads } from '../../storage/file-reads.ts'
-import { removeDurably } from '../../storage/durable-file.ts'
-import { attachPolicy, detachPolicy, targetsOf } from './policy-attachments.ts'
 import { compilePolicy } from './policy.ts'
-import {
-  listPolicyFiles,
-  metaSuffix,
-  policyFolderLimits,
-  policyNameForm,
-} from './policy-folder-reader.ts'
-import { readTarget } from './policy-targets.ts'
+import { policyFolderLimits, policyNameForm } from './policy-folder-reader.ts'
+import { noTargets } from './policy-records.ts'
+import type { PolicyRecord, PolicyRecords } from './policy-records.ts'
+import { readTarget, targetsMax } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
-import {
-  defaultOf,
-  policyVersionsMax,
-  readVersions,
-  removeVersions,
-  writeVersions,
-} from './policy-versions.ts'
+import { defaultOf, policyVersionsMax } from './policy-versions.ts'
 import type { PolicyVersion, PolicyVersions } from './policy-versions.ts'
 
 /**
@@ -82,117 +68,129 @@ const policiesOfTargetMax = 10
 
 export function createPolicyStore(
   { clock, arnOf, reload, onFolderMade }: PolicyStoreDependencies,
-  directory: string,
+  records: PolicyRecords,
 ): PolicyStore {
-  const get = (name: string) => versionsOf(directory, name)
-  const list = async () =>
-    ((await listPolicyFiles(directory)) ?? [])
-      .filter((file) => !file.endsWith(metaSuffix))
-      .map((file) => file.slice(0, -'.json'.length))
-
-  /** Changes of one policy come one after the other, also those of other processes. */
-  const change: ChangePolicy = (name, act) =>
+  const readKnown = async (name: string) => existing(name, await readNamed(records, name))
+  const change: ChangePolicy = (name, edit) =>
     guarded(async () => {
-      const result = await withFileLock(path.join(directory, name + metaSuffix), act)
+      if (!policyNameForm.test(name)) existing(name, undefined)
+      await records.change(name, (present) => edit(existing(name, present)))
       await reload()
-      return result
     })
 
   async function policiesOf(target: PolicyTarget): Promise<readonly string[]> {
     const found: string[] = []
-    for (const name of await list()) {
-      if ((await targetsOf(directory, name)).includes(target)) found.push(name)
+    for (const name of await records.names()) {
+      if ((await records.targetsOf(name)).includes(target)) found.push(name)
     }
     return found
   }
 
   async function create(name: string, document: string, tags: Tags): Promise<PolicyVersions> {
     checkNew(name, document)
-    if ((await ifPresent(nodeFileReads.stat(directory))) === undefined) await onFolderMade()
-    return change(name, async () => {
-      if (await readVersions(directory, name)) throw existing(name, arnOf)
-      if ((await list()).length >= policyFolderLimits.policiesMax) {
+    if (!(await records.isMade())) await onFolderMade()
+    const names = await records.names()
+    const createdMs = clock.wallMs()
+    const versions = [{ versionId: 1, createdMs, document }]
+    const made = { defaultVersionId: 1, nextVersionId: 2, createdMs, versions, tags }
+    await records.change(name, (present) => {
+      if (present) throw alreadyThere(name, arnOf)
+      if (names.length >= policyFolderLimits.policiesMax) {
         throw invalidRequest(`there are ${policyFolderLimits.policiesMax} policies already`)
       }
-      const createdMs = clock.wallMs()
-      const versions = [{ versionId: 1, createdMs, document }]
-      const made = { defaultVersionId: 1, nextVersionId: 2, createdMs, versions, tags }
-      await writeVersions(directory, name, made)
-      return made
+      return { versions: made, targets: noTargets }
     })
+    await reload()
+    return made
   }
 
   return {
-    list: () => guarded(list),
-    get: (name) => guarded(() => get(name)),
+    list: () => guarded(() => records.names()),
+    get: (name) => guarded(async () => (await readKnown(name)).versions),
     create: (name, document, tags = {}) => guarded(() => create(name, document, tags)),
     delete: (name) =>
-      change(name, async () => {
-        const { versions } = await get(name)
-        const [target] = await targetsOf(directory, name)
+      change(name, ({ versions: { versions }, targets: [target] }) => {
         if (target !== undefined) {
           throw inUse(`The policy ${name} cannot be deleted: it is attached to ${target}.`)
         }
         if (versions.length > 1) {
           throw inUse(`The policy ${name} cannot be deleted: it has versions besides the default.`)
         }
-        await removeDurably(path.join(directory, name + metaSuffix))
-        await removeVersions(directory, name)
+        return undefined
       }),
-    ...versionChanges({ clock, change }, directory),
+    ...versionChanges({ clock, change }),
     setTags: (name, edit) =>
-      change(name, async () => {
-        const present = await get(name)
-        await writeVersions(directory, name, { ...present, tags: edit(present.tags) })
-      }),
-    ...attachments({ reload, policiesOf }, directory),
+      change(name, ({ versions, targets }) => ({
+        versions: { ...versions, tags: edit(versions.tags) },
+        targets,
+      })),
+    ...attachments({ change, policiesOf, readKnown }, records),
     policiesOf: (target) => guarded(() => policiesOf(target)),
     targetsOf: (name) =>
       guarded(async () => {
-        await get(name)
-        return targetsOf(directory, name)
+        await readKnown(name)
+        return records.targetsOf(name)
       }),
   }
 }
 
+interface AttachmentDependencies extends Pick<PolicyStore, 'policiesOf'> {
+  readonly change: ChangePolicy
+  readonly readKnown: (name: string) => Promise<PolicyRecord>
+}
+
 function attachments(
-  { reload, policiesOf }: Pick<PolicyStoreDependencies, 'reload'> & Pick<PolicyStore, 'policiesOf'>,
-  directory: string,
+  { change, policiesOf, readKnown }: AttachmentDependencies,
+  records: PolicyRecords,
 ): Pick<PolicyStore, 'attach' | 'detach'> {
   return {
     attach: (name, target) =>
       guarded(async () => {
-        await versionsOf(directory, name)
+        await readKnown(name)
         const others = (await policiesOf(target)).filter((each) => each !== name)
         if (others.length >= policiesOfTargetMax) {
-          throw new SluiceError(
-            'LimitExceededException',
+          throw limitExceeded(
             `${target} has ${policiesOfTargetMax} policies, and no more are attached`,
           )
         }
-        await attachPolicy(directory, name, target)
-        await reload()
+        await change(name, (present) => {
+          const { versions, targets } = present
+          if (targets.includes(target)) return present
+          if (targets.length >= targetsMax) {
+            throw limitExceeded(`the policy ${name} has ${targetsMax} targets, and takes no more`)
+          }
+          return { versions, targets: [...targets, target] }
+        })
       }),
     detach: (name, target) =>
       guarded(async () => {
-        if (!(await isPresent(directory, name))) return
-        await detachPolicy(directory, name, target)
-        await reload()
+        if (!(await readNamed(records, name))) return
+        await change(name, (present) => {
+          const { versions, targets } = present
+          if (!targets.includes(target)) return present
+          return { versions, targets: targets.filter((each) => each !== target) }
+        })
       }),
   }
 }
 
-/** Runs a change of the files of a policy, and brings them into force. */
-type ChangePolicy = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>
+/** Changes a policy that is there, and brings it into force. */
+type ChangePolicy = (
+  name: string,
+  edit: (present: PolicyRecord) => PolicyRecord | undefined,
+) => Promise<void>
 
-function versionChanges(
-  { clock, change }: { readonly clock: Clock; readonly change: ChangePolicy },
-  directory: string,
-): Pick<PolicyStore, 'createVersion' | 'setDefaultVersion' | 'deleteVersion'> {
+function versionChanges({
+  clock,
+  change,
+}: {
+  readonly clock: Clock
+  readonly change: ChangePolicy
+}): Pick<PolicyStore, 'createVersion' | 'setDefaultVersion' | 'deleteVersion'> {
   return {
-    createVersion: (name, document, isDefault) =>
-      change(name, async () => {
-        const present = await versionsOf(directory, name)
+    async createVersion(name, document, isDefault) {
+      let version: PolicyVersion = { versionId: 0, createdMs: clock.wallMs(), document }
+      await change(name, ({ versions: present, targets }) => {
         checkNew(name, document)
         if (present.versions.length >= policyVersionsMax) {
           throw new SluiceError(
@@ -201,30 +199,30 @@ function versionChanges(
           )
         }
         const versionId = present.nextVersionId
-        const version = { versionId, createdMs: clock.wallMs(), document }
-        await writeVersions(directory, name, {
+        version = { ...version, versionId }
+        const versions: PolicyVersions = {
           ...present,
           nextVersionId: versionId + 1,
           versions: [...present.versions, version],
           defaultVersionId: isDefault ? versionId : present.defaultVersionId,
-        })
-        return version
-      }),
+        }
+        return { versions, targets }
+      })
+      return version
+    },
     setDefaultVersion: (name, id) =>
-      change(name, async () => {
-        const present = await versionsOf(directory, name)
+      change(name, ({ versions: present, targets }) => {
         const { versionId } = versionIn(present, name, id)
-        await writeVersions(directory, name, { ...present, defaultVersionId: versionId })
+        return { versions: { ...present, defaultVersionId: versionId }, targets }
       }),
     deleteVersion: (name, id) =>
-      change(name, async () => {
-        const present = await versionsOf(directory, name)
+      change(name, ({ versions: present, targets }) => {
         const { versionId } = versionIn(present, name, id)
         if (versionId === defaultOf(present).versionId) {
           throw inUse(`Version ${id} of the policy ${name} is the default version.`)
         }
         const versions = present.versions.filter((each) => each.versionId !== versionId)
-        await writeVersions(directory, name, { ...present, versions })
+        return { versions: { ...present, versions }, targets }
       }),
   }
 }
@@ -241,14 +239,17 @@ export function versionIn({ versions }: PolicyVersions, name: string, id: string
   throw new SluiceError('ResourceNotFoundException', `The policy ${name} has no version ${id}.`)
 }
 
-async function versionsOf(directory: string, name: string): Promise<PolicyVersions> {
-  const found = policyNameForm.test(name) ? await readVersions(directory, name) : undefined
-  if (found) return found
+/** A name that cannot be one of a policy is not looked for: it could lead out of the folder. */
+const readNamed = async (
+  records: Pick<PolicyRecords, 'read'>,
+  name: string,
+): Promise<PolicyRecord | undefined> => (policyNameForm.test(name) ? records.read(name) : undefined)
+
+/** @throws SluiceError ResourceNotFoundException */
+function existing(name: string, present: PolicyRecord | undefined): PolicyRecord {
+  if (present) return present
   throw new SluiceError('ResourceNotFoundException', `The policy ${name} does not exist.`)
 }
-
-const isPresent = async (directory: string, name: string): Promise<boolean> =>
-  policyNameForm.test(name) && (await readVersions(directory, name)) !== undefined
 
 /** @throws SluiceError InvalidRequestException, MalformedPolicyException */
 function checkNew(name: string, document: string): void {
@@ -267,13 +268,14 @@ function checkNew(name: string, document: string): void {
   compilePolicy(parsed, 'policyDocument')
 }
 
-function existing(name: string, arnOf: (resource: string) => string): SluiceError {
+function alreadyThere(name: string, arnOf: (resource: string) => string): SluiceError {
   return new SluiceError('ResourceAlreadyExistsException', `The policy ${name} already exists.`, {
     details: { resourceId: name, resourceArn: arnOf(`policy/${name}`) },
   })
 }
 
 const inUse = (message: string) => new SluiceError('DeleteConflictException', message)
+const limitExceeded = (message: string) => new SluiceError('LimitExceededException', message)
 
 /** A file that cannot be read or written is a fault of the server, not of the caller. */
 async function guarded<Result>(act: () => Promise<Result>): Promise<Result> {

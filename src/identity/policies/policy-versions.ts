@@ -14,7 +14,7 @@ import { invalidFile, readPublicFile, writePublicFile } from '../../storage/secr
  * in force is the file `<folder>/<policy>.json`, so what that file says is the default version,
  * whoever wrote it. A policy without a file of versions has one, with the id 1.
  */
-const versionsSchema = Type.Object({
+export const versionsSchema = Type.Object({
   defaultVersionId: Type.Integer(),
   nextVersionId: Type.Integer(),
   /** All times are epoch milliseconds. */
