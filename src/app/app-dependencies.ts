@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts'
+import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
 import type { LogLevels } from '../telemetry/logger.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import type { SharedSources } from './shared-sources.ts'
 import type { TemplateOptions } from './template-stage.ts'
 
 export interface AppDependencies {
@@ -13,6 +15,10 @@ export interface AppDependencies {
   readonly beginsAnew?: boolean | undefined
   /** Stack templates that the lab runs. */
   readonly templates?: TemplateOptions | undefined
+  /** What the nodes of a cluster share. Undefined: the engine has folders and files of its own. */
+  readonly sharedState?: { readonly state: SharedState; readonly clusterName: string } | undefined
+  /** What is read of it, once it is open. */
+  readonly shared?: SharedSources | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */
   readonly signal?: AbortSignal | undefined
 }

@@ -38,6 +38,7 @@ import { openDestinations } from './destination-stage.ts'
 import { openTemplateStage } from './template-stage.ts'
 import type { TemplateStage } from './template-stage.ts'
 import { openObservers } from './observers.ts'
+import { withSharedSources } from './with-shared-sources.ts'
 import { createDrain, createStages } from './stages.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -80,7 +81,7 @@ export async function startApp(
   stages: Stages = createStages(dependencies),
 ): Promise<App> {
   try {
-    return await startStages(dependencies, stages)
+    return await startStages(await withSharedSources(dependencies, stages), stages)
   } catch (thrown) {
     // The operator needs the first failure, not those that follow from it.
     await stages.stop().catch(() => undefined)

@@ -69,17 +69,14 @@ export async function openEventSourceStage(
           invokesAws: false,
         },
       )
-    : await createEventSourceMappings(
-        observed,
-        {
-          ...common,
-          get accountId() {
-            return accountIdNow()
-          },
-          kinesis: { region },
-          invokesAws: true,
+    : await createEventSourceMappings(observed, {
+        ...common,
+        get accountId() {
+          return accountIdNow()
         },
-      )
+        kinesis: { region },
+        invokesAws: true,
+      })
   await folder.noteMade(checkpointFolderName)
   await templates?.holdMappings(mappings)
   mappings.start()

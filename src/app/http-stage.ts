@@ -16,13 +16,13 @@ import type { Stages } from './stages.ts'
 
 /** Opens the access keys that sign requests to the HTTP API and URLs of WebSockets. */
 export async function openKeys(
-  { config, logger, clock, faults }: AppDependencies & { readonly faults: FileFaults },
+  { config, logger, clock, faults, shared }: AppDependencies & { readonly faults: FileFaults },
   stages: Stages,
 ): Promise<AccessKeys> {
   const { kind, credentialsFile: file } = config.auth
   const keys = await stages.open(
     'access keys',
-    () => openAccessKeys({ logger, clock, faults }, { file }),
+    () => openAccessKeys({ logger, clock, faults }, { file, source: shared?.accessKeys }),
     (it) => it.close(),
   )
   if (kind === 'sigv4' && keys.count === 0) {

@@ -8,6 +8,7 @@ import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import { openTlsFiles } from '../identity/certificates/tls-files.ts'
 import type { RegistryStage } from './registry-stage.ts'
+import type { SharedSources } from './shared-sources.ts'
 import { takeFirstLifecycleVersion } from './first-lifecycle-version.ts'
 import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
@@ -55,6 +56,8 @@ interface MqttStageDependencies extends Pick<
   /** Notes files that cannot be read. */
   readonly faults: FileFaults
   readonly registry: Pick<RegistryStage, 'clients' | 'scope'>
+  /** Undefined: files are used. */
+  readonly shared?: SharedSources | undefined
 }
 
 /** Bytes that retained messages may always have together, and those for each that there may be. */
@@ -86,7 +89,12 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       retainedBytesMax: Math.max(retainedBytesMin, mqtt.retainedMax * retainedBytesEach),
     },
   )
-  const closers: (() => void | Promise<void>)[] = [() => kept.close(), () => access.close()]
+  const stopFollowing = dependencies.shared?.onPolicies(() => void access.reloadPolicies())
+  const closers: (() => void | Promise<void>)[] = [
+    () => stopFollowing?.(),
+    () => kept.close(),
+    () => access.close(),
+  ]
 
   async function listenTls(): Promise<number | undefined> {
     if (config.tls === undefined) return undefined
@@ -135,9 +143,11 @@ function openAccess({
   accessKeys,
   owner,
   faults,
+  shared,
   registry: { clients, scope },
 }: MqttStageDependencies): Promise<MqttAccess> {
   const { passwordFile, loginKeyFile, policiesDir, anonymous } = config.mqtt
+  const hasPasswords = passwordFile !== undefined || shared?.hasPasswords() === true
   const keptLogins =
     loginKeyFile === undefined
       ? undefined
@@ -145,9 +155,11 @@ function openAccess({
   return openMqttAccess(
     { logger, clock, faults, registry: clients, scope },
     {
-      passwordFile,
+      passwordFile: hasPasswords ? (passwordFile ?? '') : undefined,
+      passwordSource: shared?.passwords,
       keptLogins,
       policiesDir,
+      policyRecords: shared?.policies,
       anonymous,
       owner,
       accessKeys,

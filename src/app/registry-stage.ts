@@ -4,6 +4,7 @@ import { readPemBundle } from '../identity/certificates/pem-bundle.ts'
 import { createCertificateIssuer } from '../identity/certificates/certificate-issuer.ts'
 import type { RegisteredClients } from '../identity/mqtt-access.ts'
 import type { FolderScope } from '../identity/policies/policy-folder.ts'
+import { createPolicyFiles } from '../identity/policies/policy-records.ts'
 import { createPolicyStore } from '../identity/policies/policy-store.ts'
 import type { PolicyStore } from '../identity/policies/policy-store.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
@@ -21,6 +22,7 @@ import { readPublicFile } from '../storage/secret-file.ts'
 import type { AccountStage } from './account-stage.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { MqttStage } from './mqtt-stage.ts'
+import type { SharedSources } from './shared-sources.ts'
 
 /** Things, certificates and policies: the registry of AWS IoT. */
 export interface RegistryStage {
@@ -46,16 +48,17 @@ export async function openRegistryStage({
   logger,
   clock,
   folder,
+  shared,
   account,
   mqtt,
 }: RegistryStageDependencies): Promise<RegistryStage> {
-  const { region, policiesDir } = { region: config.region, ...config.mqtt }
+  const { region } = config
   const resourceArnOf = (resource: string) =>
     resourceArn(resource, { region, accountId: account.shownId() })
   const directory = path.join(folder.directory, registryFolderName)
-  await refuseLost(folder, directory)
+  if (!shared) await refuseLost(folder, directory)
   try {
-    const scope = await openScope(path.join(directory, scopeFileName), policiesDir)
+    const { records, scope } = await openPolicies(config.mqtt, directory, shared)
     const policies = createPolicyStore(
       {
         clock,
@@ -64,18 +67,19 @@ export async function openRegistryStage({
         async onFolderMade() {
           await scope.narrow()
           logger.info(
-            { policiesDir },
+            { policiesDir: records.place },
             'the folder of MQTT policies is made: certificates of the registry need a policy; ' +
               'all clients will when one is attached to another client',
           )
         },
       },
-      policiesDir,
+      records,
     )
     const registry = await openRegistry(
       {
         clock,
         logger,
+        openRecords: shared?.openRecords,
         arnOf: resourceArnOf,
         issuer: createCertificateIssuer({ clock }, config.issuingAuthority),
         isTrusted: (certificate) => isTrusted(certificate, config),
@@ -89,7 +93,7 @@ export async function openRegistryStage({
       },
       directory,
     )
-    await folder.noteMade(registryFolderName)
+    if (!shared) await folder.noteMade(registryFolderName)
     const { things, certificates } = registry
     const clients = { ...things, statusOf: certificates.statusOf }
     return { registry, policies, clients, scope, resourceArnOf }
@@ -98,6 +102,17 @@ export async function openRegistryStage({
     const message = `The data folder ${folder.directory} is not usable: ${messageOf(thrown)}`
     throw new SluiceError('DataFolderUnusable', message, { cause: thrown })
   }
+}
+
+/** The policies of the folder or of the cluster, and whom they are for. */
+async function openPolicies(
+  { policiesDir }: Pick<Config['mqtt'], 'policiesDir'>,
+  directory: string,
+  shared: SharedSources | undefined,
+) {
+  if (shared) return { records: shared.policies, scope: shared.policyScope }
+  const scope = await openScope(path.join(directory, scopeFileName), policiesDir)
+  return { records: createPolicyFiles(policiesDir), scope }
 }
 
 /** A registry that is lost would let certificates in that were deactivated. */

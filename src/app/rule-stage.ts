@@ -59,11 +59,12 @@ export function openRules(
 }
 
 async function openStore(
-  { config, templates: given }: AppDependencies,
+  { config, shared, templates: given }: AppDependencies,
   { lab, noteRecorded, compile, templates, ...watch }: OpenRulesDependencies,
 ): Promise<RuleStore> {
   const { rulesDir: directory, rulesMax, dataDir } = config
-  const options = { directory, rulesMax, lastGoodFolder: path.join(dataDir, 'last-good-rules') }
+  const lastGoodFolder = path.join(dataDir, 'last-good-rules')
+  const options = { directory, source: shared?.rules, rulesMax, lastGoodFolder }
   if (lab === undefined) {
     const store = await openRuleStore({ compile, ...watch }, options)
     warnOfSampleRoles(store, watch.logger)

@@ -1,0 +1,78 @@
+import type { ClusterState } from '../cluster/state/cluster-state.ts'
+import { openClusterState } from '../cluster/state/cluster-state.ts'
+import type { SharedState } from '../cluster/state/shared-state.ts'
+import {
+  createSharedAccessKeys,
+  createSharedPasswords,
+  secretKinds,
+} from '../identity/shared-secrets.ts'
+import type { FolderScope } from '../identity/policies/policy-folder.ts'
+import type { PolicyRecords } from '../identity/policies/policy-records.ts'
+import {
+  createSharedPolicies,
+  createSharedScope,
+  policyKinds,
+} from '../identity/policies/shared-policies.ts'
+import type { OpenRecords } from '../registry/records.ts'
+import { createOpenSharedRecords } from '../registry/shared-records.ts'
+import { createSharedRules, ruleKind } from '../rules/shared-rules.ts'
+import type { RuleSource } from '../rules/rule-source.ts'
+import type { SecretSource } from '../storage/reloaded-file.ts'
+import type { AppDependencies } from './app-dependencies.ts'
+
+/**
+ * What the nodes of a cluster share, in place of folders and files. The module is loaded only by
+ * engines that are part of a cluster.
+ */
+export interface SharedSources {
+  readonly rules: RuleSource
+  readonly policies: PolicyRecords
+  readonly policyScope: FolderScope & { readonly narrow: () => Promise<void> }
+  /** @returns stops it */
+  readonly onPolicies: (listener: () => void) => () => void
+  readonly passwords: SecretSource
+  /** Whether there are passwords now. */
+  hasPasswords(): boolean
+  readonly accessKeys: SecretSource
+  readonly openRecords: OpenRecords
+  close(): void
+}
+
+/** @throws an AbortError: the signal ended the wait for the store (rejects) */
+export async function openSharedSources(
+  { config, logger, clock, signal }: AppDependencies,
+  { state, clusterName }: { readonly state: SharedState; readonly clusterName: string },
+): Promise<SharedSources> {
+  const place = `cluster ${clusterName}`
+  const opened = await openClusterState({ state, clock, logger }, { place, signal })
+  logger.info(
+    { cluster: clusterName, rulesDir: config.rulesDir, policiesDir: config.mqtt.policiesDir },
+    `rules, policies, passwords, access keys, things and certificates are those of ${place}: ` +
+      'the folders and files for them are not read (sluice cluster import moves them there)',
+  )
+  return sourcesOf(opened, { logger })
+}
+
+function sourcesOf(
+  state: ClusterState,
+  { logger }: Pick<AppDependencies, 'logger'>,
+): SharedSources {
+  const { place } = state
+  const policies = state.view(policyKinds.policy)
+  const scope = state.view(policyKinds.scope)
+  const passwords = state.view(secretKinds.password)
+  return {
+    rules: createSharedRules(state.view(ruleKind), place),
+    policies: createSharedPolicies({ policies, scope, place }),
+    policyScope: createSharedScope(scope),
+    onPolicies(listener) {
+      const stops = [policies, scope].map((view) => view.onChange(listener))
+      return () => stops.forEach((stop) => stop())
+    },
+    passwords: createSharedPasswords(passwords, place),
+    hasPasswords: () => passwords.names().length > 0,
+    accessKeys: createSharedAccessKeys(state.view(secretKinds.accessKey), place),
+    openRecords: createOpenSharedRecords({ logger, state }),
+    close: () => state.close(),
+  }
+}
