@@ -40,6 +40,7 @@ const floors = [
   'event-source/filters',
   'event-source/functions',
   'engine',
+  'upstream',
   'ingress',
   'ingress/entrances',
   'ingress/broker',

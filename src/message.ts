@@ -19,6 +19,8 @@ export interface Message {
   readonly mqtt5?: Mqtt5Properties | undefined
   /** The only client that gets it, subscribed or not; no rule sees it. Absent: all subscribers. */
   readonly receiver?: string | undefined
+  /** It was published to another broker, whose services answer what it requests. */
+  readonly isFromUpstream?: true | undefined
   /** How many republish actions sent it on, one after the other. Absent: none did. */
   readonly republishDepth?: number | undefined
 }

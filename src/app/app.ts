@@ -15,7 +15,6 @@ import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabActions } from '../lab/calls/lab-actions.ts'
 import type { LabStage } from './lab-stage.ts'
-import { openMqttStage } from './mqtt-stage.ts'
 import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
@@ -39,8 +38,10 @@ import { openTemplateStage } from './template-stage.ts'
 import type { TemplateStage } from './template-stage.ts'
 import { openObservers } from './observers.ts'
 import { withSharedSources } from './with-shared-sources.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import { createDrain, createStages } from './stages.ts'
 import type { Drain, Stages } from './stages.ts'
+import { openWaysIn } from './ways-in.ts'
 
 /**
  * Composition root: builds every stage, from the end of a message's path to its beginning, so that
@@ -153,13 +154,13 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     // The ingress is built later and stops earlier: HTTP answers until the end.
     ...ofIngress(config, { ingress: () => mqtt.ingress, ports: () => ports }),
     ...httpGuards(config, { accessKeys, account, faults }),
-    health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
+    health: () => healthOf(status, { ...shared, account, mappings, ...mqtt, upstream }),
   })
   const ofEngine = { ...dependencies, ...engine, ...account, folder, registry }
   const parts = { ...ofEngine, metrics, accessKeys, faults }
-  const mqtt = await openMqtt(parts, stages, drain)
+  const { mqtt, upstream } = await openWaysIn(parts, stages, drain)
 
-  const listening = { http, mqtt, account, producer, lab }
+  const listening = { http, mqtt, account, producer, lab, upstream }
   const isAccountNeeded = () => dependsOnAccount({ mqtt, accessKeys, rules })
   const ports = await listen(dependencies, stages, listening, isAccountNeeded)
   // Changes of templates end before what they change.
@@ -258,12 +259,14 @@ async function listen(
     account,
     producer,
     lab,
+    upstream,
   }: {
     readonly http: Pick<ReturnType<typeof createHttpServer>, 'listen'>
     readonly mqtt: MqttStage
     readonly account: AccountStage
     readonly producer: { start(): void }
     readonly lab: LabStage | undefined
+    readonly upstream: Upstream | undefined
   },
   isAccountNeeded: () => boolean,
 ): Promise<AppPorts> {
@@ -273,6 +276,7 @@ async function listen(
   const mqttPorts = await stages.open('mqtt ports', () => mqtt.listen())
   const ports = { ...mqttPorts, http: httpPort, kinesis: lab?.port }
   await announce(config, ports, stages)
+  upstream?.start()
   return ports
 }
 
@@ -289,14 +293,6 @@ const openRegistryOf = (
   parts: Pick<Parameters<typeof openRegistryStage>[0], 'folder' | 'account'>,
   mqtt: () => MqttStage,
 ) => stages.open('registry', () => openRegistryStage({ ...dependencies, ...parts, mqtt }))
-
-const openMqtt = (parts: Parameters<typeof openMqttStage>[0], stages: Stages, drain: Drain) =>
-  stages.open(
-    'mqtt',
-    () => openMqttStage(parts),
-    // Clients that wait for an answer must not use up the time of the calls to Kinesis.
-    (it) => it.close({ drainMs: drain.leftMs() / 2 }),
-  )
 
 const ofConfig = (dependencies: AppDependencies, stages: Stages) => {
   const { mqtt } = dependencies.config

@@ -7,6 +7,7 @@ import type { FileFaults, GuardedFiles } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 /**
  * A load balancer sends no clients to an engine that is not healthy, so an engine that accepts
@@ -19,7 +20,7 @@ import type { Metrics } from '../telemetry/telemetry.ts'
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults, rules, mappings, ingress, outbox }: HealthDependencies,
+  { account, faults, rules, mappings, ingress, outbox, upstream }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
@@ -30,6 +31,7 @@ export function healthOf(
     ...unreadable.map(reasonOf),
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
     ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
+    ...(upstream?.troubles() ?? []),
   ]
   return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
 }
@@ -50,6 +52,8 @@ interface HealthDependencies {
   readonly mappings: Pick<EventSourceMappings, 'unusableFiles'>
   readonly ingress: Pick<Ingress, 'isStalled'>
   readonly outbox: Pick<Outbox, 'troubles'>
+  /** Absent: no other broker is read. */
+  readonly upstream?: Pick<Upstream, 'troubles'> | undefined
 }
 
 /** Notes files that cannot be read, also in a metric. */

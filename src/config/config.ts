@@ -13,6 +13,8 @@ import { isHttpOverTls, issuingAuthorityOf, tlsFilesOf } from './tls-config.ts'
 import type { IssuingAuthority, TlsFiles } from './tls-config.ts'
 import { traceConfigOf } from './trace-config.ts'
 import type { TraceConfig } from './trace-config.ts'
+import { upstreamConfigOf } from './upstream-config.ts'
+import type { UpstreamConfig } from './upstream-config.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -26,6 +28,8 @@ export interface Config {
   /** `lab` runs its own Kinesis; `start` uses AWS, or the services at `AWS_ENDPOINT_URL_*`. */
   readonly mode: 'lab' | 'start'
   readonly mqtt: MqttConfig
+  /** Undefined: no other broker is read. */
+  readonly upstream: UpstreamConfig | undefined
   readonly drainMs: number
   readonly http: Listen & {
     readonly tls: boolean
@@ -140,6 +144,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   const config: Config = {
     mode,
     mqtt: mqttConfigOf(read, mode),
+    upstream: upstreamConfigOf(read),
     drainMs: read.SLUICE_DRAIN_MS,
     http: {
       host: read.SLUICE_HTTP_HOST,

@@ -2,6 +2,7 @@ import { deepFreeze } from '../base/deep-freeze.ts'
 import { actionVariables } from './action-variables.ts'
 import { mqttVariables } from './mqtt-variables.ts'
 import { traceVariables } from './trace-variables.ts'
+import { upstreamVariables } from './upstream-variables.ts'
 import type { ValuesOf, VariableTable } from './variable.ts'
 
 /** The values that delivery settings accept, here and beside a rule. */
@@ -98,6 +99,7 @@ export const variables = deepFreeze({
       'Folder with the MQTT policies; while it does not exist, every admitted client may do everything.',
   },
   ...mqttVariables,
+  ...upstreamVariables,
   SLUICE_HTTP_HOST: {
     kind: 'text',
     default: '127.0.0.1',

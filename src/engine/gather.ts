@@ -219,8 +219,8 @@ function handleErrors(
 const dollar = 0x24
 
 /** All requests begin with a dollar sign, which one comparison sees. */
-const isForServices = ({ topic, basicIngestRule }: Message): boolean =>
-  topic.charCodeAt(0) === dollar && basicIngestRule === undefined
+const isForServices = ({ topic, basicIngestRule, isFromUpstream }: Message): boolean =>
+  topic.charCodeAt(0) === dollar && basicIngestRule === undefined && isFromUpstream !== true
 
 type Gather = (
   message: Message,

@@ -56,6 +56,7 @@ export function createMetrics(): Metrics {
 
 const declareMetrics = (registry: Registry, ruleStatistics: RuleStatisticsBook) => ({
   ...ingressMetrics(registry),
+  ...upstreamMetrics(registry),
   ...ruleMetrics(registry, ruleStatistics),
   ...outboxMetrics(registry),
   ...kinesisMetrics(registry),
@@ -138,6 +139,34 @@ const ingressMetrics = (registry: Registry) => ({
     'sluice_messages_rejected_total',
     'Messages refused or failed before they were accepted.',
     'reason',
+  ),
+})
+
+/** Without an upstream broker they have no values. */
+const upstreamMetrics = (registry: Registry) => ({
+  upstreamConnected: sampledGauges(
+    registry,
+    'sluice_upstream_connected',
+    'Whether messages of the upstream broker are read: 1 or 0.',
+    'broker',
+  ),
+  upstreamUnacknowledged: sampledGauges(
+    registry,
+    'sluice_upstream_unacknowledged',
+    'Messages of the upstream broker that are not durable yet; bounded.',
+    'broker',
+  ),
+  upstreamMessages: tallyCounter(
+    registry,
+    'sluice_upstream_messages_total',
+    'Messages of the upstream broker: durable, dropped (QoS 0), invalid, or retained ones left out.',
+    'outcome',
+  ),
+  upstreamReconnects: counter(
+    registry,
+    'sluice_upstream_reconnects_total',
+    'Connections to the upstream broker after the first one.',
+    'broker',
   ),
 })
 

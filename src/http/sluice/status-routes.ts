@@ -38,6 +38,8 @@ const healthReasons = [
   'tlsDamaged',
   'rulesInvalid',
   'mappingsInvalid',
+  'upstreamDisconnected',
+  'upstreamFiltersRefused',
 ] as const
 type HealthReason = (typeof healthReasons)[number]
 

@@ -25,6 +25,9 @@ const reasons: Readonly<Record<string, string>> = {
   tlsDamaged: 'The TLS files do not fit each other.',
   rulesInvalid: 'A rule file cannot be used; the last good version of the rule runs.',
   mappingsInvalid: 'An event source mapping cannot be used.',
+  upstreamDisconnected:
+    'The upstream broker is not read: the log says why. Its messages wait there.',
+  upstreamFiltersRefused: 'The upstream broker refuses a topic filter: the log says which.',
 }
 
 /** The title of the page and of its tab. */
