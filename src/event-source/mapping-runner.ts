@@ -174,7 +174,8 @@ function createMappingProgress(hidesReasons = false) {
     /** In Lambda's words, as far as it has any. */
     result: () => (throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last),
     onResult: (result: 'ok' | 'failed', reason?: string) => {
-      const why = reason === undefined || hidesReasons ? '' : `: ${shorten(reason, reasonCharactersMax)}`
+      const why =
+        reason === undefined || hidesReasons ? '' : `: ${shorten(reason, reasonCharactersMax)}`
       last = result === 'ok' ? 'OK' : `PROBLEM: Function call failed${why}`
     },
     onUnreadable: () => {

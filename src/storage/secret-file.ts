@@ -12,7 +12,8 @@ import type { FileReads } from './file-reads.ts'
  * Files that hold secrets.
  *
  * Invariants:
- * - One that its group or others may read, write or run is refused, and written with mode 600.
+ * - One that its group or others may read, write or run is refused, and written with mode 600. The
+ *   group may read a file of root's that another user runs on, as Kubernetes mounts secrets.
  * - A file is replaced by rename: a reader and a crash find the old text or the new one, whole.
  *   When a write has resolved, text and folder entry are on disk.
  * - What is replaced keeps its owner, so that an administrator does not take it from the service.
@@ -27,6 +28,7 @@ export interface SecretFile {
 const secretFileBytesMax = 16_777_216
 const modeOfSecrets = 0o600
 const modeBitsOfOthers = 0o077
+const groupReads = 0o040
 
 /**
  * @returns undefined when there is no such file
@@ -135,7 +137,9 @@ async function versionOf(handle: FileHandle, file: string, modeRefused: number):
     throw invalidFile(file, `has ${stats.size} bytes; at most ${secretFileBytesMax} are read`)
   }
   const mode = Number(stats.mode) & 0o777
-  if (process.platform !== 'win32' && (mode & modeRefused) !== 0) {
+  const isLent = stats.uid === 0n && process.getuid?.() !== 0
+  const refused = isLent ? modeRefused & ~groupReads : modeRefused
+  if (process.platform !== 'win32' && (mode & refused) !== 0) {
     throw invalidFile(
       file,
       `is open to others (mode ${mode.toString(8)}): it holds secrets; run chmod 600 ${file}`,

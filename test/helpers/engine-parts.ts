@@ -80,7 +80,9 @@ export function engineWith(
           const mayDrop = options?.whenFull === 'drop'
           const dropped = records.filter((record) => mayDrop && given.hasNoRoom?.(record) === true)
           if (dropped.length > 0) options?.onDropped?.(dropped)
-          const made = records.filter((record) => record.failed === undefined && !dropped.includes(record))
+          const made = records.filter(
+            (record) => record.failed === undefined && !dropped.includes(record),
+          )
           failed.push(...records.filter((record) => record.failed !== undefined))
           if (made.length > 0) appended.push(made)
           appendOptions.push(options)

@@ -1,6 +1,9 @@
 import { chmod, mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { messageOf } from '../../src/base/errors.ts'
+import { nodeFileReads } from '../../src/storage/file-reads.ts'
+import type { FileReads } from '../../src/storage/file-reads.ts'
 import { openReloadedFile } from '../../src/storage/reloaded-file.ts'
 import { readSecretFile, writePublicFile, writeSecretFile } from '../../src/storage/secret-file.ts'
 import { createWatchedLog, temporaryFolder } from '../identity/identity-fixtures.ts'
@@ -45,6 +48,32 @@ describe('a file of secrets', () => {
     await writeFile(file, 'secret')
     await chmod(file, mode)
     await expect(readSecretFile(file)).rejects.toEqual(refusal(/is open to others.*chmod 600/))
+  })
+
+  test.each([
+    ['root', 1_000, 0o440, true],
+    ['root', 1_000, 0o444, false],
+    ['root', 1_000, 0o460, false],
+    ['the user itself', 1_000, 0o440, false],
+    ['root', 0, 0o440, false],
+  ] as const)('of %s, read by user %i, with mode %o', async (owner, user, mode, isRead) => {
+    const file = path.join(await temporaryFolder(), 'key.pem')
+    await writeFile(file, 'secret')
+    const uid = owner === 'root' ? 0n : BigInt(user)
+    // The tests need not run as root, and a user cannot give a file to root.
+    vi.spyOn(process, 'getuid').mockReturnValue(user)
+    onTestFinished(() => void vi.restoreAllMocks())
+    const reads: FileReads = {
+      ...nodeFileReads,
+      async open(...words) {
+        const handle = await nodeFileReads.open(...words)
+        const stats = await handle.stat({ bigint: true })
+        const given = Object.assign(stats, { uid, mode: BigInt(0o100000 | mode) })
+        return Object.assign(handle, { stat: async () => given })
+      },
+    }
+    const read = readSecretFile(file, reads).then((found) => found?.text ?? '', messageOf)
+    expect(await read).toMatch(isRead ? /^secret$/ : /is open to others/)
   })
 
   test('that is a folder, or no UTF-8, is refused; one that is not there is none', async () => {
