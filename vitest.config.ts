@@ -35,6 +35,7 @@ const others = [
   'test/moto/**',
   'test/clients/**',
   'test/apache-kafka/**',
+  'test/cluster/nats/**',
   ...processTests,
 ]
 

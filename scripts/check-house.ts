@@ -62,6 +62,7 @@ const floors = [
   'delivery/shards',
   'delivery/call',
   'cluster/log',
+  'cluster/nats',
   'kafka',
   'aws',
   'aws/senders',

@@ -135,6 +135,13 @@ export const errorCatalogue = Object.freeze({
     'A file of keys, passwords or certificates is open to others, cannot be read or is not valid.',
   ),
 
+  ClusterMisconfigured: kind(
+    500,
+    false,
+    'The NATS servers, or what they store, are not as a cluster needs them.',
+  ),
+  ClusterUnavailable: kind(503, true, 'The log of the cluster is closed.'),
+
   BrokerUnreachable: kind(500, true, 'A command cannot connect to an MQTT broker.'),
   BrokerRefused: kind(
     500,

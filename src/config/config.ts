@@ -1,5 +1,7 @@
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
+import { clusterConfigOf } from './cluster-config.ts'
+import type { ClusterConfig } from './cluster-config.ts'
 import { labAccountId, labConfigOf, labRegion, openListenerError } from './lab-config.ts'
 import type { LabConfig } from './lab-config.ts'
 import { hostsOf, labActionsOf } from './lab-actions.ts'
@@ -66,6 +68,8 @@ export interface Config {
   /** Undefined: no traces are made. */
   readonly traces: TraceConfig | undefined
   readonly awsIotLog: Variables['SLUICE_AWS_IOT_LOG']
+  /** Undefined: the engine is no part of a cluster. */
+  readonly cluster: ClusterConfig | undefined
   /** Names of members whose values nobody is shown. */
   readonly redact: readonly string[]
   readonly insecure: boolean
@@ -177,6 +181,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     logLevel: read.SLUICE_LOG_LEVEL,
     traces: traceConfigOf(read),
     awsIotLog: read.SLUICE_AWS_IOT_LOG,
+    cluster: clusterConfigOf(read),
     redact: namesIn(read.SLUICE_REDACT),
     insecure: read.SLUICE_INSECURE === '1',
     rulesMax: read.SLUICE_RULES_MAX,

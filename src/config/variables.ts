@@ -1,5 +1,6 @@
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { actionVariables } from './action-variables.ts'
+import { clusterVariables } from './cluster-variables.ts'
 import { mqttVariables } from './mqtt-variables.ts'
 import { traceVariables } from './trace-variables.ts'
 import { upstreamVariables } from './upstream-variables.ts'
@@ -232,6 +233,7 @@ export const variables = deepFreeze({
     description: 'Lowest level that is logged: `debug`, `info`, `warn`, `error` or `silent`.',
   },
   ...traceVariables,
+  ...clusterVariables,
   SLUICE_AUTH: {
     kind: 'choice',
     choices: ['off', 'sigv4'],
