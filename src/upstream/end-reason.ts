@@ -30,8 +30,8 @@ const login =
   'user name or password is not right (SLUICE_UPSTREAM_USER, SLUICE_UPSTREAM_PASSWORD_FILE)'
 
 const notAuthorized = ({ clientId }: ClientOptions): string =>
-  `it does not let the client ${clientId} in: its user, its certificate or a policy of the broker ` +
-  'does not allow it (on AWS IoT Core: iot:Connect)'
+  `it does not let the client ${clientId} in: user and password (SLUICE_UPSTREAM_USER, ` +
+  'SLUICE_UPSTREAM_PASSWORD_FILE), certificate or a policy (AWS IoT Core: iot:Connect) are not right'
 
 const badVersion = ({ version }: ClientOptions): string =>
   version === '5'

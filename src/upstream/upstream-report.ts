@@ -29,6 +29,15 @@ const topicLogMax = 300
 
 const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1), bind(2)] as const
 
+function outcomesOf({ upstreamMessages }: Pick<Metrics, 'upstreamMessages'>) {
+  return {
+    durable: upstreamMessages.tally({ outcome: 'durable' }),
+    dropped: upstreamMessages.tally({ outcome: 'dropped' }),
+    invalid: upstreamMessages.tally({ outcome: 'invalid' }),
+    retained: upstreamMessages.tally({ outcome: 'retained' }),
+  }
+}
+
 export function createUpstreamReport(
   {
     logger: parent,
@@ -43,12 +52,7 @@ export function createUpstreamReport(
 ): UpstreamReport {
   const logger = parent.child({ stage: 'upstream', broker })
   const log = createLimitedLog({ logger, clock })
-  const outcomes = {
-    durable: metrics.upstreamMessages.tally({ outcome: 'durable' }),
-    dropped: metrics.upstreamMessages.tally({ outcome: 'dropped' }),
-    invalid: metrics.upstreamMessages.tally({ outcome: 'invalid' }),
-    retained: metrics.upstreamMessages.tally({ outcome: 'retained' }),
-  }
+  const outcomes = outcomesOf(metrics)
   const received = ofQos((qos) => metrics.messagesReceived.tally({ transport: 'mqtt', qos }))
   const acknowledged = ofQos((qos) =>
     metrics.messagesAcknowledged.tally({ transport: 'mqtt', qos }),
@@ -73,6 +77,10 @@ export function createUpstreamReport(
       const { isPresent: sessionPresent, expirySeconds } = session
       const about = { clientId, filters: config.filters, refused, sessionPresent, expirySeconds }
       logger.info(about, 'messages of the upstream broker are read')
+      const { sessionExpirySeconds: asked } = config
+      if (expirySeconds === undefined || expirySeconds >= asked) return
+      const text = 'the upstream broker keeps the session for less time than it was asked for'
+      log.warnOnce('expiry', { expirySeconds, asked }, text)
     },
     ended(cause, retryMs) {
       const reason = endReasonOf(cause, client)

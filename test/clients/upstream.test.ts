@@ -5,12 +5,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { CreateStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TestContext } from 'vitest'
+import { freePorts } from '../helpers/free-ports.ts'
 import { readStreamUntil } from '../helpers/read-stream.ts'
 import type { StreamRecord } from '../helpers/read-stream.ts'
 import { startSequencePublisher } from '../helpers/sequence-publisher.ts'
@@ -24,17 +24,9 @@ const clients = 10
 const kills = 5
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 /** @returns its port, or why there is none */
 async function startMosquitto(folder: string): Promise<number | string> {
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   const file = path.join(folder, 'mosquitto.conf')
   const settings = [
     `listener ${port} 127.0.0.1`,

@@ -4,10 +4,15 @@ import { createServer } from 'node:http'
 import { connectAsync } from 'mqtt'
 import type { IClientPublishOptions } from 'mqtt'
 import { expect, onTestFinished, test } from 'vitest'
+import { WebSocketServer, createWebSocketStream } from 'ws'
 import { startIngress } from '../ingress/helpers.ts'
-import { createHeldIngest, startUpstream } from './upstream-fixtures.ts'
+import { createHeldIngest, startBroker as startAedes, startUpstream } from './upstream-fixtures.ts'
 
-const environment = { SLUICE_UPSTREAM_MQTT_VERSION: '5' }
+const environment = {
+  SLUICE_UPSTREAM_MQTT_VERSION: '5',
+  // As long as that broker keeps it.
+  SLUICE_UPSTREAM_SESSION_EXPIRY_S: '3600',
+}
 
 async function startBroker() {
   const { ingress, port } = await startIngress()
@@ -99,6 +104,40 @@ test('two engines with one client id take turns, and say why', async () => {
   await second.until(second.isReading)
   await first.until(() => first.warnings().length > 0)
   expect(first.warnings()[0]).toMatch(/another client has connected with the client id same: give/)
+})
+
+test('a session that is kept for less time than asked for is told of', async () => {
+  const { port } = await startBroker()
+  const engine = await startUpstream({
+    port,
+    environment: { ...environment, SLUICE_UPSTREAM_SESSION_EXPIRY_S: '86400' },
+  })
+  await engine.until(engine.isReading)
+  expect(engine.warnings()).toEqual([
+    'the upstream broker keeps the session for less time than it was asked for',
+  ])
+  expect(engine.lines.find(({ level }) => level === 'warn')).toMatchObject({
+    expirySeconds: 3_600,
+    asked: 86_400,
+  })
+})
+
+test('over WebSocket messages are read, too', async () => {
+  const broker = await startAedes()
+  const server = createServer()
+  const sockets = new WebSocketServer({ server, path: '/mqtt' })
+  sockets.on('connection', (socket) => {
+    broker.aedes.handle(createWebSocketStream(socket).on('error', () => undefined))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as { port: number }
+  const engine = await startUpstream({ port, protocol: 'ws' })
+  await engine.until(engine.isReading)
+  await broker.publish('plant/1', 'a')
+  await engine.until(() => broker.acknowledged.length === 1)
+  expect(engine.payloads()).toEqual(['a'])
 })
 
 test('over WebSocket a path that serves no MQTT is told apart', async () => {

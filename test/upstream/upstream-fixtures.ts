@@ -26,7 +26,7 @@ export interface TestBroker {
   publish(
     topic: string,
     payload: string,
-    options?: { qos?: 0 | 1; retain?: boolean },
+    options?: { qos?: 0 | 1 | 2; retain?: boolean },
   ): Promise<void>
   /** Ends all connections and listens no more; sessions stay. */
   down(): Promise<void>
