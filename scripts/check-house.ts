@@ -61,6 +61,7 @@ const floors = [
   'delivery/queue',
   'delivery/shards',
   'delivery/call',
+  'cluster/lanes',
   'cluster/log',
   'cluster/nats',
   'kafka',

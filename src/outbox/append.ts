@@ -31,6 +31,10 @@ export interface AppendOptions {
   readonly signal?: AbortSignal | undefined
   /** Gets the records that are dropped because of `whenFull`. */
   readonly onDropped?: ((records: readonly NewRecord[]) => void) | undefined
+  /**
+   * Gets the sequences of the records, in their order, before they are on disk: they may never be.
+   */
+  readonly onPlaced?: ((sequences: readonly number[]) => void) | undefined
 }
 
 interface AppendParts {
@@ -56,10 +60,15 @@ export function createAppend(parts: AppendParts): AppendRecords {
   const { destinations, commits, room, clock, acceptedAt, newEntries } = parts
 
   /** Gives the records their sequences, synchronously: their turn has come. */
-  function write(records: readonly NewRecord[], reserved: readonly Reserved[]): Promise<void> {
+  function write(
+    records: readonly NewRecord[],
+    reserved: readonly Reserved[],
+    onPlaced?: AppendOptions['onPlaced'],
+  ): Promise<void> {
     try {
       const requestedMs = clock.monotonicMs()
       const entries = newEntries(records, reserved, acceptedAt(requestedMs))
+      onPlaced?.(entries.map(({ record }) => record.sequence))
       return commits.append({ entries, bytes: bytesOfEntries(entries), requestedMs, reserved })
     } catch (thrown) {
       room.released(reserved)
@@ -96,11 +105,11 @@ export function createAppend(parts: AppendParts): AppendRecords {
   function writeInTurn(
     records: readonly NewRecord[],
     reserved: readonly Reserved[],
-    signal: AbortSignal | undefined,
+    { signal, onPlaced }: AppendOptions = {},
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       enterRoom(room, reserved, signal, {
-        admit: () => void write(records, reserved).then(resolve, reject),
+        admit: () => void write(records, reserved, onPlaced).then(resolve, reject),
         refuse(error) {
           for (const { entry } of reserved) destinations.release(entry)
           reject(error)
@@ -117,9 +126,9 @@ export function createAppend(parts: AppendParts): AppendRecords {
     const reserved = reserve(parts, records)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
     if (options?.whenFull === 'drop') return writeOrDrop(records, reserved, options.onDropped)
-    if (room.mustWait(reserved)) return writeInTurn(records, reserved, options?.signal)
+    if (room.mustWait(reserved)) return writeInTurn(records, reserved, options)
     room.reserve(reserved)
-    return write(records, reserved)
+    return write(records, reserved, options?.onPlaced)
   }
 }
 

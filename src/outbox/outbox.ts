@@ -209,7 +209,7 @@ export interface OutboxOptions {
   readonly ledgerRowsMax?: number | undefined
   /** Whether a rule exists: its counters are never forgotten. */
   readonly hasRule?: ((ruleName: string) => boolean) | undefined
-  /** Whether the file of the outbox may be absent. */
+  /** Whether the file of the outbox may be absent, and whether it is a cache. */
   readonly file?: OutboxFile | undefined
 }
 

@@ -32,6 +32,8 @@ export interface EnvironmentCheck {
   readonly wasMade?: boolean | undefined
   /** A file that is lost begins anew. */
   readonly beginsAnew?: boolean | undefined
+  /** Nothing is flushed: what is in it is somewhere else as well. */
+  readonly isCache?: boolean | undefined
   /** Called with each row of the file. The row is good until it returns. */
   readonly onRow?: LmdbVisitor['onRow'] | undefined
   /** What can be done about a file that is damaged, and about one that is lost, for the error. */
@@ -55,7 +57,11 @@ export async function openEnvironment<Value, EnvironmentKey extends Key>(
 ): Promise<RootDatabase<Value, EnvironmentKey>> {
   await checkEnvironment(folder, check)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const environment = open<Value, EnvironmentKey>(folder, { ...options, ...settings })
+  const environment = open<Value, EnvironmentKey>(folder, {
+    ...options,
+    ...settings,
+    noSync: check.isCache === true,
+  })
   for (const name of [dataFileName, lockFileName]) {
     await ifPresent(ifAllowed(chmod(path.join(folder, name), fileMode)))
   }

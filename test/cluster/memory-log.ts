@@ -3,7 +3,7 @@ import { unlessAborted } from '../../src/base/unless-aborted.ts'
 import { LogFullError } from '../../src/cluster/log/replicated-log.ts'
 import type { ReplicatedLog } from '../../src/cluster/log/replicated-log.ts'
 import type { Random } from '../helpers/random.ts'
-import type { MemoryServers } from './memory-servers.ts'
+import type { ChangeKind, MemoryServers } from './memory-servers.ts'
 import type { NodeClock } from './node-clock.ts'
 
 /** How often, of 1,000 requests, something goes wrong with one. */
@@ -73,19 +73,24 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
   let lastAppend: Promise<unknown> = Promise.resolve()
 
   /** Resolves after a change, or when it is time to look for one. */
-  async function changed(signal: AbortSignal): Promise<void> {
-    const woken = new AbortController()
-    const wake = () => woken.abort()
-    const stopListening = servers.onChanged(() => {
-      if (!link.isPartitioned) nodeClock.whenAwake(wake)
+  function changed(kind: ChangeKind, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        cancel()
+        stopListening()
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const cancel = nodeClock.after(lookAgainMs, wake)
+      const stopListening = servers.onChanged(kind, () => {
+        if (!link.isPartitioned) nodeClock.whenAwake(wake)
+      })
+      signal.addEventListener('abort', wake, { once: true })
     })
-    signal.addEventListener('abort', wake, { once: true })
-    await nodeClock.sleep(lookAgainMs, woken.signal)
-    signal.removeEventListener('abort', wake)
-    stopListening()
   }
 
   async function* follow<Item>(
+    kind: ChangeKind,
     look: () => readonly Item[],
     given: AbortSignal,
   ): AsyncGenerator<Item, void> {
@@ -101,16 +106,17 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
         if (signal.aborted) return
         yield item
       }
-      if (found.length === 0) await changed(signal)
+      if (found.length === 0) await changed(kind, signal)
     }
   }
 
   async function callBack<Item>(
+    kind: ChangeKind,
     look: () => readonly Item[],
     callback: (item: Item) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    for await (const item of follow(look, signal)) callback(item)
+    for await (const item of follow(kind, look, signal)) callback(item)
   }
 
   return {
@@ -128,7 +134,7 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
     async *read(lane, after, signal, destination) {
       let position = 0
       const look = () => servers.chunksAfter(position, lane, after, destination)
-      for await (const chunk of follow(look, signal)) {
+      for await (const chunk of follow(`lane ${lane}`, look, signal)) {
         position = chunk.sequence
         yield chunk
       }
@@ -139,6 +145,7 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
     watchProgress(callback, signal) {
       let position = 0
       void callBack(
+        'progress',
         () => servers.progressAfter(position),
         (progress) => {
           position = progress.revision
@@ -151,6 +158,7 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
     watchNodes(callback, signal) {
       let position = 0
       void callBack(
+        'nodes',
         () => servers.noticesAfter(position),
         ({ sequence, ...notice }) => {
           position = sequence

@@ -15,6 +15,9 @@ import type {
   WrittenProgress,
 } from '../../src/cluster/log/replicated-log.ts'
 
+/** What has changed: a lane got chunks, a lane made progress, or a node has said something. */
+export type ChangeKind = `lane ${number}` | 'progress' | 'nodes'
+
 /** Something with its place in the order of all changes. */
 type Placed<Value> = Value & { readonly sequence: number }
 
@@ -40,8 +43,8 @@ export interface MemoryServers {
   deadLettersAfter(position: number, max: number): readonly StoredDeadLetter[]
   /** All chunks that are not forgotten. */
   chunks(): readonly StoredChunk[]
-  /** Calls back after each change; returns how to end that. */
-  onChanged(listener: () => void): () => void
+  /** Calls back after each change of this kind; returns how to end that. */
+  onChanged(kind: ChangeKind, listener: () => void): () => void
   /** Chunks are refused while this holds. */
   isFull: boolean
 }
@@ -54,14 +57,14 @@ export function createMemoryServers(): MemoryServers {
   let deadLetters: StoredDeadLetter[] = []
   const progress = new Map<number, LaneProgress>()
   const notices = new Map<string, Placed<NodeNotice>>()
-  const listeners = new Set<() => void>()
+  const listeners = new Map<ChangeKind, Set<() => void>>()
 
   function progressOf(lane: number): LaneProgress {
     return progress.get(lane) ?? { lane, revision: 0, data: new Uint8Array() }
   }
 
-  function changed(): void {
-    for (const listener of listeners) listener()
+  function changed(kind: ChangeKind): void {
+    for (const listener of listeners.get(kind) ?? []) listener()
   }
 
   const servers: MemoryServers = {
@@ -71,7 +74,7 @@ export function createMemoryServers(): MemoryServers {
       requireBatch(added.length)
       if (servers.isFull) throw new LogFullError('the log is full')
       chunks.push(...added.map((chunk) => ({ ...chunk, sequence: ++sequence })))
-      changed()
+      for (const lane of new Set(added.map((chunk) => chunk.lane))) changed(`lane ${lane}`)
     },
     writeProgress({ lane, revision, data }, letters) {
       requireBatch(letters.length)
@@ -81,13 +84,13 @@ export function createMemoryServers(): MemoryServers {
       const stored = letters.map((letter) => ({ sequence: ++sequence, lane, data: letter }))
       deadLetters.push(...stored)
       progress.set(lane, { lane, revision: ++sequence, data })
-      changed()
+      changed('progress')
       return { revision: sequence, deadLetters: stored.map((letter) => letter.sequence) }
     },
     announce(notice) {
       notices.delete(notice.node)
       notices.set(notice.node, { ...notice, sequence: ++sequence })
-      changed()
+      changed('nodes')
     },
     forget(lane, upTo, letters) {
       chunks = chunks.filter(
@@ -114,9 +117,10 @@ export function createMemoryServers(): MemoryServers {
     deadLettersAfter: (position, max) =>
       deadLetters.filter((letter) => letter.sequence > position).slice(0, max),
     chunks: () => chunks,
-    onChanged(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
+    onChanged(kind, listener) {
+      const ofKind = listeners.get(kind) ?? new Set()
+      listeners.set(kind, ofKind.add(listener))
+      return () => void ofKind.delete(listener)
     },
   }
   return servers

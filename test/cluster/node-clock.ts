@@ -11,6 +11,7 @@ export interface NodeClock extends Clock {
   whenAwake(work: () => void): void
   /** Nothing becomes due ever again: the process was killed. */
   kill(): void
+  isKilled(): boolean
 }
 
 /** @param wallAheadMs how far the time of day of this node is ahead of that of `clock` */
@@ -68,5 +69,6 @@ export function createNodeClock(clock: Clock, wallAheadMs = 0): NodeClock {
       isKilled = true
       held = []
     },
+    isKilled: () => isKilled,
   }
 }

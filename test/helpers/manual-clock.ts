@@ -13,10 +13,22 @@ export interface ManualClock extends Clock {
 /** What the monotonic hand shows at first: no time of day, so that a mixed-up reading is seen. */
 const monotonicStartMs = 5_000
 
+interface Timer {
+  readonly dueMs: number
+  readonly callback: () => void
+}
+
+/** Of those that are due together, the one that was set first. */
+function firstOf(timers: Iterable<Timer>): Timer | undefined {
+  let first: Timer | undefined
+  for (const timer of timers) if (first === undefined || timer.dueMs < first.dueMs) first = timer
+  return first
+}
+
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   let monotonicMs = monotonicStartMs
   let wallAheadMs = startMs - monotonicStartMs
-  const timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>()
+  const timers = new Set<Timer>()
 
   function after(delayMs: number, callback: () => void): () => void {
     const timer = { dueMs: monotonicMs + delayMs, callback }
@@ -42,7 +54,7 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
     advance(ms) {
       const endMs = monotonicMs + ms
       for (;;) {
-        const [next] = [...timers].toSorted((left, right) => left.dueMs - right.dueMs)
+        const next = firstOf(timers)
         if (next === undefined || next.dueMs > endMs) break
         timers.delete(next)
         monotonicMs = Math.max(monotonicMs, next.dueMs)

@@ -119,10 +119,10 @@ export interface OutboxStore {
   close(): Promise<void>
 }
 
-/** Whether the file of the outbox may be absent: see `EnvironmentCheck`. */
-export type OutboxFile = Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'>
+/** What is known of the file of the outbox: see `EnvironmentCheck`. */
+export type OutboxFile = Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew' | 'isCache'>
 
-interface OutboxStoreOptions extends Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew' | 'onRow'> {
+interface OutboxStoreOptions extends OutboxFile, Pick<EnvironmentCheck, 'onRow'> {
   /**
    * Called with a row that was found damaged while it was read. It is left out of what is read.
    */
@@ -275,7 +275,7 @@ interface Tables {
 
 async function openTables(
   directory: string,
-  { wasMade, beginsAnew, onRow }: OutboxStoreOptions,
+  { wasMade, beginsAnew, isCache, onRow }: OutboxStoreOptions,
 ): Promise<Tables> {
   const folder = path.join(directory, outboxFolderName)
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
@@ -289,6 +289,7 @@ async function openTables(
     const environment = await openEnvironment<Buffer, Buffer>(folder, binary, {
       wasMade,
       beginsAnew,
+      isCache,
       onRow,
       wayOut,
     })

@@ -1,0 +1,215 @@
+/**
+ * What is settled of a lane: its chunks from the watermark of each destination on.
+ *
+ * Invariants:
+ * - A chunk counts towards the watermark of its destination when all its records are settled, and
+ *   those of all chunks before it.
+ * - A record is settled once, and counts in the ledger in the state that first says so.
+ * - What a state says holds for ever once it is written: a chunk below the watermark is not read
+ *   again, and may be forgotten.
+ */
+import type { Watermarks } from '../log/replicated-log.ts'
+import { createLaneLedger } from './lane-ledger.ts'
+import type { LaneLedger, Settlement } from './lane-ledger.ts'
+import type { LaneState, SettledPart } from './lane-state.ts'
+
+/** A chunk that the owner of its lane has read. */
+export interface LaneChunk {
+  /** Its token. */
+  readonly destination: string
+  /** In the log. */
+  readonly sequence: number
+  readonly bytes: number
+  /** For each record 1 when it is settled. */
+  readonly settled: Uint8Array
+  /** Records that are not settled. */
+  left: number
+  isTaken: boolean
+  /** What the written states do not count yet. */
+  readonly unsaved: LaneLedger
+}
+
+/** The action of a record. */
+interface OfAction {
+  readonly ruleName: string
+  readonly actionIndex: number
+}
+
+/** What the chunks add to the state of their lane. */
+type ChunksState = Pick<
+  LaneState,
+  'watermarks' | 'settled' | 'ledger' | 'damagedChunks' | 'queuedRecords' | 'queuedBytes'
+>
+
+export interface LaneChunks {
+  /** The sequence of the last chunk of a destination that was taken; 0: of none. */
+  lastTaken(destination: string): number
+  /** Where to read on: after what was taken of each destination. */
+  taken(): Watermarks
+  /** Makes a chunk. Those of its records that an earlier owner has settled are marked. */
+  read(chunk: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>, count: number): LaneChunk
+  /** Takes a chunk, the next one of its destination. Its records may be settled already. */
+  take(chunk: LaneChunk): void
+  /** @returns false when the record was settled before */
+  settle(chunk: LaneChunk, index: number, of: OfAction, how: Settlement): boolean
+  /** Settles a chunk that cannot be read. */
+  settleDamaged(chunk: LaneChunk): void
+  /** Adds to the ledger what belongs to no chunk. */
+  addToLedger(ledger: LaneLedger): void
+  /** What is settled now. It counts as saved: when it cannot be written, the lane is lost. */
+  save(): ChunksState
+  /** The chunks up to these watermarks are gone from the log. */
+  forgotten(upTo: Watermarks): void
+}
+
+/** Numbers of ranges in one state. What is beyond them waits for a later one. */
+const rangeNumbersMax = 20_000
+/** Destinations whose watermarks are kept. Of more, those go first that have nothing in the log. */
+const watermarksMax = 2_000
+
+interface OfDestination {
+  watermark: number
+  lastTaken: number
+  readonly chunks: LaneChunk[]
+  /** What an earlier owner had settled of chunks that are still to be taken. */
+  readonly earlier: Map<number, readonly number[]>
+}
+
+export function createLaneChunks(state: LaneState): LaneChunks {
+  const destinations = new Map<string, OfDestination>()
+  const ledger = createLaneLedger(state.ledger)
+  const queued = { records: 0, bytes: 0 }
+  let { damagedChunks } = state
+
+  function ofToken(token: string): OfDestination {
+    const known = destinations.get(token)
+    if (known !== undefined) return known
+    const watermark = state.watermarks[token] ?? 0
+    const parts = state.settled[token] ?? []
+    const earlier = new Map(parts.map(({ sequence, ranges }) => [sequence, ranges]))
+    const added = { watermark, lastTaken: watermark, chunks: [], earlier }
+    destinations.set(token, added)
+    return added
+  }
+
+  for (const token of Object.keys({ ...state.watermarks, ...state.settled })) ofToken(token)
+
+  function settleIn(chunk: LaneChunk, count: number): void {
+    chunk.left -= count
+    if (!chunk.isTaken) return
+    queued.records -= count
+    if (chunk.left === 0) queued.bytes -= chunk.bytes
+  }
+
+  return {
+    lastTaken: (destination) => ofToken(destination).lastTaken,
+    taken: () =>
+      Object.fromEntries(Array.from(destinations, ([token, of]) => [token, of.lastTaken])),
+    read({ destination, sequence, bytes }, count) {
+      const settled = settledOf(ofToken(destination).earlier.get(sequence) ?? [], count)
+      const left = count - settled.reduce((sum, one) => sum + one, 0)
+      const unsaved = createLaneLedger()
+      return { destination, sequence, bytes, settled, left, isTaken: false, unsaved }
+    },
+    take(chunk) {
+      const of = ofToken(chunk.destination)
+      chunk.isTaken = true
+      of.lastTaken = chunk.sequence
+      of.chunks.push(chunk)
+      queued.records += chunk.left
+      if (chunk.left > 0) queued.bytes += chunk.bytes
+    },
+    settle(chunk, index, { ruleName, actionIndex }, how) {
+      if (chunk.settled[index] !== 0) return false
+      chunk.settled[index] = 1
+      chunk.unsaved.add(ruleName, actionIndex, how)
+      settleIn(chunk, 1)
+      return true
+    },
+    settleDamaged(chunk) {
+      chunk.settled.fill(1)
+      settleIn(chunk, chunk.left)
+      damagedChunks += 1
+    },
+    addToLedger: (other) => ledger.addAll(other.rows()),
+    save() {
+      const saved = saveChunks(destinations, ledger)
+      const { records: queuedRecords, bytes: queuedBytes } = queued
+      return { ...saved, ledger: ledger.rows(), damagedChunks, queuedRecords, queuedBytes }
+    },
+    forgotten(upTo) {
+      for (const [token, of] of destinations) {
+        if (destinations.size <= watermarksMax) return
+        const isIdle = of.chunks.length === 0 && of.lastTaken === of.watermark
+        if (isIdle && upTo[token] === of.watermark) destinations.delete(token)
+      }
+    },
+  }
+}
+
+/** Moves the watermarks on, and counts in the ledger what the state says of settled records. */
+function saveChunks(
+  destinations: ReadonlyMap<string, OfDestination>,
+  ledger: LaneLedger,
+): Pick<LaneState, 'watermarks' | 'settled'> {
+  const settled: Record<string, SettledPart[]> = {}
+  const watermarks: Record<string, number> = {}
+  let numbersLeft = rangeNumbersMax
+  for (const [token, of] of destinations) {
+    moveWatermark(of, ledger)
+    if (of.watermark > 0) watermarks[token] = of.watermark
+    const parts: SettledPart[] = []
+    for (const [sequence, ranges] of of.earlier) {
+      if (sequence <= of.lastTaken) of.earlier.delete(sequence)
+      else parts.push({ sequence, ranges })
+    }
+    for (const chunk of of.chunks) {
+      if (chunk.left === chunk.settled.length) continue
+      const ranges = rangesOf(chunk.settled)
+      numbersLeft -= ranges.length
+      if (numbersLeft < 0) break
+      parts.push({ sequence: chunk.sequence, ranges })
+      saveLedger(chunk, ledger)
+    }
+    if (parts.length > 0) settled[token] = parts
+  }
+  return { watermarks, settled }
+}
+
+function moveWatermark(of: OfDestination, ledger: LaneLedger): void {
+  let count = 0
+  for (const chunk of of.chunks) {
+    if (chunk.left > 0) break
+    of.watermark = chunk.sequence
+    saveLedger(chunk, ledger)
+    count += 1
+  }
+  of.chunks.splice(0, count)
+}
+
+function saveLedger({ unsaved }: LaneChunk, ledger: LaneLedger): void {
+  ledger.addAll(unsaved.rows())
+  unsaved.clear()
+}
+
+/** For each record 1 when it is within the ranges. */
+function settledOf(ranges: readonly number[], count: number): Uint8Array {
+  const settled = new Uint8Array(count)
+  for (let at = 0; at < ranges.length; at += 2) {
+    const first = ranges[at] ?? 0
+    settled.fill(1, first, first + (ranges[at + 1] ?? 0))
+  }
+  return settled
+}
+
+/** Index and number for each run of settled records. */
+function rangesOf(settled: Uint8Array): number[] {
+  const ranges: number[] = []
+  for (let at = 0; at < settled.length; at++) {
+    if (settled[at] === 0) continue
+    const first = at
+    while (settled[at + 1] === 1) at += 1
+    ranges.push(first, at + 1 - first)
+  }
+  return ranges
+}

@@ -1,0 +1,129 @@
+/**
+ * What is accepted, on more than one machine: the replicated log in front of the outbox, and the
+ * lanes of it that this node delivers.
+ *
+ * Invariants:
+ * - A record whose `append` resolved is in the log until it is settled: delivered, replaced by the
+ *   records of its error action, or among the dead letters. All records of one `append` are in the
+ *   log, or none.
+ * - Records of one partition key are delivered in the order in which the log has them, by one node
+ *   at a time: no call begins when this node may no longer deliver its lane.
+ * - A record counts in the ledger once, in the write that settles it.
+ * - The outbox of a node is a cache. It begins empty, and what it holds of a lane counts for
+ *   nothing once the lane has another owner.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { LedgerCounts, NewRecord, Outbox } from '../../outbox/outbox.ts'
+import { createLimitedLog } from '../../telemetry/limited-log.ts'
+import type { WarningLog } from '../../telemetry/limited-log.ts'
+import type { ReplicatedLog } from '../log/replicated-log.ts'
+import { createFeedBudget } from './feed-budget.ts'
+import { createLaneGuard } from './lane-guard.ts'
+import type { LaneGuard } from './lane-guard.ts'
+import { countsOfRows, createLaneLedger } from './lane-ledger.ts'
+import { createLaneOutbox } from './lane-outbox.ts'
+import { createLaneOwnership } from './lane-ownership.ts'
+import { createLogAppend } from './log-append.ts'
+import { createOwnedLane } from './owned-lane.ts'
+import type { OwnedLane } from './owned-lane.ts'
+import { createPlacedRecords } from './placed-records.ts'
+
+export interface Lanes extends LaneGuard {
+  /** The outbox as the engine and the producer use it: appends go into the log. */
+  readonly outbox: Outbox
+  /** Takes part: from here on this node owns its share of the lanes. */
+  start(): Promise<void>
+  /**
+   * Stores what was appended, hands all lanes over, and takes part no more. The producer must have
+   * stopped. While the log cannot be reached it waits.
+   */
+  stop(): Promise<void>
+  /** The lanes that this node owns now, in order. */
+  owned(): readonly number[]
+  /** The names of the live nodes of the cluster. */
+  nodes(): readonly string[]
+  /** What became of all records of the cluster, as its owners have last written. */
+  ledgerTotals(): LedgerCounts
+  /** Chunks that could not be read, of all lanes. */
+  damagedChunks(): number
+}
+
+interface LanesDependencies {
+  readonly log: ReplicatedLog
+  /** The outbox of this node, which is empty: what it would hold is in the log. */
+  readonly outbox: Outbox
+  readonly clock: Clock
+  readonly logger: WarningLog
+}
+
+interface LanesOptions {
+  /** The name of this node, which no other process ever has: letters, digits, `-` and `_`. */
+  readonly node: string
+  /** Bytes of chunks that this node reads ahead. */
+  readonly readAheadBytesMax?: number | undefined
+}
+
+const readAheadBytesMaxDefault = 128 * 1024 * 1024
+
+export function createLanes(
+  { log, outbox, clock, logger }: LanesDependencies,
+  { node, readAheadBytesMax = readAheadBytesMaxDefault }: LanesOptions,
+): Lanes {
+  const limitedLog = createLimitedLog({ logger, clock })
+  const unsaved = createLaneLedger()
+  const placed = createPlacedRecords<OwnedLane>((lane) => lane.isOver())
+  const budget = createFeedBudget(clock, readAheadBytesMax)
+  const ownership = createLaneOwnership(
+    {
+      log,
+      clock,
+      limitedLog,
+      own: (acquired) =>
+        createOwnedLane(
+          {
+            log,
+            outbox,
+            clock,
+            budget,
+            placed,
+            limitedLog,
+            unsaved,
+            onLost(lane, reason) {
+              const fields = { lane: lane.lane, reason }
+              limitedLog.warn('lane', fields, 'this node delivers a lane no more')
+              ownership.lost(lane)
+            },
+          },
+          acquired,
+        ),
+    },
+    node,
+  )
+  const appending = createLogAppend({ log, clock, onDropped: countDropped })
+  const append: Outbox['append'] = (records, options) => appending.append(records, options)
+
+  function countDropped(records: readonly NewRecord[]): void {
+    for (const { ruleName, actionIndex } of records) unsaved.add(ruleName, actionIndex, 'dropped')
+  }
+
+  return {
+    ...createLaneGuard(placed),
+    outbox: createLaneOutbox({ outbox, placed, append }),
+    start: () => ownership.start(),
+    async stop() {
+      await appending.close()
+      await ownership.stop()
+    },
+    owned: () => [...ownership.owned.keys()].toSorted((left, right) => left - right),
+    nodes: () => ownership.nodes(),
+    ledgerTotals() {
+      const states = ownership.states()
+      const queued = states.reduce((sum, { queuedRecords }) => sum + queuedRecords, 0)
+      return countsOfRows(
+        states.flatMap(({ ledger }) => ledger),
+        queued,
+      )
+    },
+    damagedChunks: () => ownership.states().reduce((sum, state) => sum + state.damagedChunks, 0),
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The group commit in front of the log: records of many messages become chunks, and chunks one
+ * atomic batch. One batch is on its way at a time, so that messages are stored in the order of
+ * calls. A message is in one batch with all of its records.
+ *
+ * While a batch is on its way, the next one gathers. At a middling load that alone makes chunks of
+ * one or two records, for which the servers take twenty times the work: then a batch waits a little
+ * longer. With few messages no batch waits, and with many each is full anyway.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import type { AppendOptions, NewRecord } from '../../outbox/outbox.ts'
+import { LogFullError, batchMessagesMax, chunkBytesMax } from '../log/replicated-log.ts'
+import type { ReplicatedLog } from '../log/replicated-log.ts'
+import { createChunkBatch } from './chunk-batch.ts'
+import type { ChunkBatch, EncodedRecord } from './chunk-batch.ts'
+import { chunkBytes } from './chunk-codec.ts'
+import { createDestinationTokens } from './destination-token.ts'
+import { encodeForChunk, laneOfRecord } from './records-of-chunk.ts'
+
+/** Bytes of messages in one batch; one message may be larger. */
+const batchBytesMax = 4 * 1024 * 1024
+/** What waits for the log. The gate of the ingress bounds the messages that wait for it. */
+const waitingBytesMax = 64 * 1024 * 1024
+/** Records a second between which a batch gathers for longer. */
+const gatherFrom = 200
+const gatherUpTo = 20_000
+const gatherMs = 20
+const rateWindowMs = 500
+
+/** A message that waits for the log. */
+interface WaitingMessage {
+  readonly records: readonly EncodedRecord[]
+  readonly bytes: number
+  readonly resolve: () => void
+  readonly reject: (error: SluiceError) => void
+}
+
+/** What is stored together. */
+interface WaitingBatch {
+  readonly messages: readonly WaitingMessage[]
+  readonly chunks: ChunkBatch
+}
+
+interface LogAppend {
+  /**
+   * Stores the records of one message, all or none, in the order of calls. Resolves when the log
+   * has them.
+   *
+   * @throws SluiceError OutboxFull, OutboxWriteFailed, or ActionFailed for a record that is larger
+   *   than a chunk: rejects, and none of the records is stored
+   */
+  append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
+  waitingBytes(): number
+  /** Refuses later appends. Resolves when those before are in the log, or refused. */
+  close(): Promise<void>
+}
+
+interface LogAppendDependencies {
+  readonly log: Pick<ReplicatedLog, 'append'>
+  readonly clock: Clock
+  /** Called with records that are dropped, as `whenFull` says. */
+  readonly onDropped: (records: readonly NewRecord[]) => void
+}
+
+export function createLogAppend({ log, clock, onDropped }: LogAppendDependencies): LogAppend {
+  const encode = createEncoder(clock)
+  const rate = createRate(clock)
+  const waiting: WaitingMessage[] = []
+  let waitingBytes = 0
+  let running: Promise<void> | undefined
+  let isClosed = false
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0) {
+      if (!isClosed && waitingBytes < batchBytesMax && rate.isMiddling()) {
+        await clock.sleep(gatherMs)
+      }
+      await store(takeBatch(waiting))
+    }
+    running = undefined
+  }
+
+  async function store({ messages, chunks }: WaitingBatch): Promise<void> {
+    try {
+      if (chunks.count() > batchMessagesMax) throw tooMany(chunks.count())
+      await log.append(chunks.encode())
+    } catch (thrown) {
+      const error = refusalOf(thrown)
+      for (const { reject } of messages) reject(error)
+    }
+    for (const { bytes, resolve } of messages) {
+      waitingBytes -= bytes
+      resolve()
+    }
+  }
+
+  function start(): void {
+    // All appends of this turn of the event loop share the first batch.
+    running ??= new Promise((resolve) => setImmediate(() => resolve(run())))
+  }
+
+  function enter(records: readonly NewRecord[]): Promise<void> {
+    if (isClosed || waitingBytes >= waitingBytesMax) return Promise.reject(refused(isClosed))
+    const encoded = encode(records)
+    if (encoded instanceof SluiceError) return Promise.reject(encoded)
+    const bytes = encoded.reduce((sum, { value }) => sum + value.length, 0)
+    rate.count(records.length)
+    waitingBytes += bytes
+    return new Promise((resolve, reject) => {
+      waiting.push({ records: encoded, bytes, resolve, reject })
+      start()
+    })
+  }
+
+  return {
+    async append(records, options) {
+      if (records.length === 0) return
+      try {
+        await enter(records)
+      } catch (thrown) {
+        const isFull = thrown instanceof SluiceError && thrown.code === 'OutboxFull'
+        if (options?.whenFull !== 'drop' || !isFull) throw thrown
+        onDropped(records)
+        options.onDropped?.(records)
+      }
+    },
+    waitingBytes: () => waitingBytes,
+    async close() {
+      isClosed = true
+      await running
+    },
+  }
+}
+
+/** Makes the function that encodes the records of a message; it returns why it cannot. */
+function createEncoder(clock: Pick<Clock, 'wallMs'>) {
+  const nameOf = createDestinationTokens()
+  return (records: readonly NewRecord[]): EncodedRecord[] | SluiceError => {
+    const acceptedAtMs = clock.wallMs()
+    const encoded: EncodedRecord[] = []
+    for (const record of records) {
+      const named = nameOf(record.destination)
+      const value = encodeForChunk(record, acceptedAtMs)
+      const bytes = chunkBytes(named.json, 1, value.length)
+      if (bytes > chunkBytesMax) return tooLarge(record, bytes)
+      encoded.push({ lane: laneOfRecord(record), named, value })
+    }
+    return encoded
+  }
+}
+
+/** Tells by the records of the last moments whether chunks would be small. */
+function createRate(clock: Pick<Clock, 'monotonicMs'>) {
+  let windowStartMs = clock.monotonicMs()
+  let counted = 0
+  let perSecond = 0
+  return {
+    count(records: number): void {
+      const elapsedMs = clock.monotonicMs() - windowStartMs
+      if (elapsedMs >= rateWindowMs) {
+        perSecond = (counted * 1_000) / elapsedMs
+        windowStartMs += elapsedMs
+        counted = 0
+      }
+      counted += records
+    },
+    isMiddling: () => perSecond >= gatherFrom && perSecond <= gatherUpTo,
+  }
+}
+
+/** Takes the messages of the next batch: at least one. */
+function takeBatch(waiting: WaitingMessage[]): WaitingBatch {
+  const chunks = createChunkBatch()
+  let bytes = 0
+  let count = 0
+  for (const message of waiting) {
+    bytes += message.bytes
+    if (count > 0 && (bytes > batchBytesMax || !chunks.hasRoomFor(message.records))) break
+    chunks.add(message.records)
+    count += 1
+  }
+  return { messages: waiting.splice(0, count), chunks }
+}
+
+function refusalOf(thrown: unknown): SluiceError {
+  if (thrown instanceof SluiceError) return thrown
+  const cause = { cause: thrown }
+  return thrown instanceof LogFullError
+    ? new SluiceError('OutboxFull', `The log of the cluster is full: ${thrown.message}`, cause)
+    : new SluiceError('OutboxWriteFailed', `The log took no records: ${messageOf(thrown)}`, cause)
+}
+
+function tooLarge({ ruleName, actionIndex }: NewRecord, bytes: number): SluiceError {
+  return new SluiceError(
+    'ActionFailed',
+    `A record of action ${actionIndex} of the rule ${ruleName} takes ${bytes} bytes with its ` +
+      `message: the log of a cluster takes ${chunkBytesMax}`,
+  )
+}
+
+function refused(isClosed: boolean): SluiceError {
+  return isClosed
+    ? new SluiceError('OutboxWriteFailed', 'The log of the cluster is closed')
+    : new SluiceError('OutboxFull', 'Too much waits for the log of the cluster')
+}
+
+function tooMany(chunks: number): SluiceError {
+  return new SluiceError(
+    'ActionFailed',
+    `The records of a message make ${chunks} chunks: the log takes ${batchMessagesMax} at once`,
+  )
+}

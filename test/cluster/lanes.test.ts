@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import { laneOf } from '../../src/cluster/lanes/lane-of.ts'
+import { decodeLetter } from '../../src/cluster/lanes/letter-codec.ts'
+import { laneCount } from '../../src/cluster/log/replicated-log.ts'
+import { noDestination } from '../../src/outbox/outbox.ts'
+import { createRandom } from '../helpers/random.ts'
+import { noFaults } from './memory-log.ts'
+import { createCluster, strictRecord } from './open-cluster.ts'
+import type { Cluster } from './open-cluster.ts'
+
+const leaseAndMoreMs = 15_000
+
+/** A cluster in which everything goes well, and its first nodes. */
+async function openCluster(
+  nodeCount: number,
+  options: { readonly readAheadBytesMax?: number } = {},
+): Promise<Cluster> {
+  const cluster = createCluster(createRandom(1), options)
+  for (let index = 0; index < nodeCount; index++) await cluster.add(noFaults)
+  await cluster.move(3_000)
+  return cluster
+}
+
+/** Waits until the log has nothing left, and hands everything over. */
+async function finish(cluster: Cluster): Promise<void> {
+  await cluster.moveUntilEmpty()
+  await cluster.end()
+  expect(cluster.findings).toEqual([])
+}
+
+const letters = ({ servers }: Cluster) =>
+  servers.deadLettersAfter(0, 1_000).map(({ data }) => decodeLetter(data))
+
+describe('lanes', () => {
+  test('the lane of a key is the same in all releases', () => {
+    expect(['', 'a', 'device-1', 'device-2', 'ключ'].map(laneOf)).toMatchInlineSnapshot(`
+      [
+        9,
+        3,
+        8,
+        0,
+        8,
+      ]
+    `)
+    const counts = Array.from({ length: laneCount }, () => 0)
+    for (let key = 0; key < 1_600; key++) {
+      const lane = laneOf(`device-${key}`)
+      counts[lane] = (counts[lane] ?? 0) + 1
+    }
+    expect(Math.min(...counts)).toBeGreaterThan(50)
+    expect(Math.max(...counts)).toBeLessThan(150)
+  })
+
+  test('are shared out evenly, and move when a node comes, goes or dies', async () => {
+    const cluster = await openCluster(3)
+    const counts = () => cluster.nodes.map(({ lanes }) => lanes.owned().length)
+    expect(counts().toSorted((left, right) => left - right)).toEqual([5, 5, 6])
+    const [first, second] = cluster.nodes
+    cluster.forget(first)
+    const stopped = first?.stop()
+    await cluster.move(1_000)
+    expect(counts()).toEqual([8, 8])
+    await cluster.moveUntil(stopped ?? Promise.resolve())
+    cluster.forget(second)
+    void second?.kill()
+    await cluster.move(leaseAndMoreMs)
+    expect(counts()).toEqual([16])
+    await finish(cluster)
+  })
+
+  test('are not delivered by a node that wakes after its lease', async () => {
+    const cluster = await openCluster(2)
+    const { streams, nodes } = cluster
+    streams.stuck.add('one')
+    const keys = Array.from({ length: 40 }, (_, index) => `key-${index}`)
+    for (const node of nodes) {
+      const appended = keys.map((key) => cluster.append(node, [strictRecord('one', key, '1')]))
+      await cluster.moveUntil(Promise.all(appended))
+    }
+    await cluster.move(1_000)
+    const [sleeper] = nodes
+    sleeper?.clock.freeze()
+    await cluster.move(60_000)
+    streams.stuck.clear()
+    await cluster.move(10_000)
+    const arrived = streams.arrivals.length
+    expect(arrived).toBe(2 * keys.length)
+    sleeper?.clock.thaw()
+    await cluster.move(10_000)
+    expect(streams.arrivals).toHaveLength(arrived)
+    cluster.checkShares()
+    await finish(cluster)
+  })
+})
+
+describe('a destination that fails', () => {
+  test('delays no other, and catches up in order', async () => {
+    const cluster = await openCluster(1, { readAheadBytesMax: 20_000 })
+    const { nodes, streams } = cluster
+    const [node] = nodes
+    streams.stuck.add('two')
+    const count = 60
+    for (let number = 0; number < count; number++) {
+      const records = ['one', 'two'].map((to) => strictRecord(to, 'key', `good ${number}`))
+      if (node) await cluster.moveUntil(cluster.append(node, records))
+    }
+    await cluster.move(30_000)
+    const textsOf = (name: string) =>
+      streams.arrivals.filter(({ streamName }) => streamName === name).map(({ text }) => text)
+    const all = Array.from({ length: count }, (_, number) => `good ${number}`)
+    expect(textsOf('one')).toEqual(all)
+    expect(textsOf('two')).toEqual([])
+    expect(cluster.servers.chunks().length).toBeGreaterThan(count / 2)
+    streams.stuck.clear()
+    await finish(cluster)
+    expect(textsOf('two')).toEqual(all)
+  })
+})
+
+describe('dead letters', () => {
+  test('an action that failed is one, once', async () => {
+    const cluster = await openCluster(2)
+    const [node] = cluster.nodes
+    const failed = { code: 'ActionFailed', message: 'no topic', field: 'actions[0]' }
+    const record = { ...strictRecord('', '', 'payload'), destination: noDestination, failed }
+    if (node) await cluster.moveUntil(cluster.append(node, [record, strictRecord('one', 'k', 'x')]))
+    await cluster.moveUntilEmpty()
+    expect(letters(cluster).map((letter) => letter?.kind)).toEqual(['deadLetter'])
+    await cluster.move(5_000)
+    expect(cluster.ledger()).toMatchObject({ accepted: 2, delivered: 1, deadLettered: 1 })
+    await finish(cluster)
+  })
+
+  test('a damaged chunk is one as it was, and a line says what to do', async () => {
+    const cluster = await openCluster(1)
+    const data = Buffer.from('no chunk')
+    cluster.servers.append([{ lane: 3, destination: 'somewhere', data }])
+    await cluster.moveUntilEmpty()
+    expect(letters(cluster)).toEqual([
+      { kind: 'damagedChunk', destination: 'somewhere', value: data },
+    ])
+    const [node] = cluster.nodes
+    expect(node?.lanes.damagedChunks()).toBe(1)
+    expect(node?.lines.map(({ msg }) => msg)).toEqual([
+      expect.stringContaining('check the disks of the NATS servers'),
+    ])
+    await finish(cluster)
+  })
+})
