@@ -25,7 +25,7 @@ const usage = `npm run bench -- [options]
   --backlog <n>   n million records while Kinesis refuses, then a restart, and nothing else
 `
 
-const payloadBytes = 200
+const payloadBytesDefault = 200
 const warmUpMs = 4_000
 const parsed = parseArgs({
   options: {
@@ -50,6 +50,11 @@ interface Row {
   readonly version?: 5
   /** Of the gate; as it comes where it is not said. */
   readonly unansweredMax?: number
+  readonly payloadBytes?: number
+  /** Rules that match each message; one where it is not said. */
+  readonly matchingRules?: number
+  /** One destination for each connection, by the template of the stream's name. */
+  readonly hasManyStreams?: boolean
 }
 
 const rows: readonly Row[] = [
@@ -60,6 +65,12 @@ const rows: readonly Row[] = [
   { name: '500x1 QoS 1', connections: 500, window: 1, qos: 1 },
   { name: '50x40 QoS 1, 1,000 rules', connections: 50, window: 40, qos: 1, otherRules: 999 },
   { name: '10,000/s on 50, QoS 1', connections: 50, window: 40, qos: 1, rate: 10_000 },
+  { name: '5,000/s on 50, QoS 1', connections: 50, window: 40, qos: 1, rate: 5_000 },
+  { name: '500/s on 50, QoS 1', connections: 50, window: 40, qos: 1, rate: 500 },
+  { name: '100 destinations', connections: 100, window: 20, qos: 1, hasManyStreams: true },
+  { name: '1,000 destinations', connections: 1_000, window: 4, qos: 1, hasManyStreams: true },
+  { name: '100 rules that match', connections: 50, window: 4, qos: 1, matchingRules: 100 },
+  { name: '64 KiB payload', connections: 50, window: 4, qos: 1, payloadBytes: 65_536 },
   { name: '50x40 QoS 1, sqs', connections: 50, window: 40, qos: 1, action: 'sqs' },
   { name: '50x40 QoS 1, firehose', connections: 50, window: 40, qos: 1, action: 'firehose' },
   { name: '1x1000 QoS 0', connections: 1, window: 1_000, qos: 0 },
@@ -83,6 +94,8 @@ async function measureEngine(row: Row): Promise<Figures> {
     unansweredMax: row.unansweredMax ?? 64,
     otherRules: row.otherRules ?? 0,
     action: row.action,
+    matchingRules: row.matchingRules,
+    hasManyStreams: row.hasManyStreams,
   })
   const memory = watchMemory(engine.pid)
   let cpuBefore = 0
@@ -148,11 +161,11 @@ async function measureFloor(kind: FloorKind, row: Row): Promise<Figures> {
   }
 }
 
-const request = ({ connections, window, qos, rate, version }: Row) => ({
+const request = ({ connections, window, qos, rate, version, payloadBytes }: Row) => ({
   connections,
   window,
   qos,
-  payloadBytes,
+  payloadBytes: payloadBytes ?? payloadBytesDefault,
   warmUpMs,
   measureMs: Number(options.seconds) * 1_000,
   ...(rate !== undefined && { rate }),
@@ -196,7 +209,7 @@ const isWanted = rows.some(({ name }) => name === options.only)
 async function printTable(): Promise<void> {
   console.log(
     `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Node ${process.version}, ` +
-      `${new Date().toISOString().slice(0, 10)}; ${payloadBytes} bytes of JSON, one rule with WHERE\n`,
+      `${new Date().toISOString().slice(0, 10)}; ${payloadBytesDefault} bytes of JSON, one rule with WHERE\n`,
   )
   console.log(`| ${header.join(' | ')} |`)
   console.log(`| ${header.map((_, index) => (index === 0 ? '---' : '---:')).join(' | ')} |`)

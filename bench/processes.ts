@@ -79,6 +79,10 @@ export interface EngineOptions {
   readonly otherRules: number
   /** What the rule does with each message; a record of Kinesis when absent. */
   readonly action?: ActionKind | undefined
+  /** Rules that match each message; one when absent. */
+  readonly matchingRules?: number | undefined
+  /** Whether each topic has a stream of its own. */
+  readonly hasManyStreams?: boolean | undefined
   /** A data folder to go on with; absent for a new one that is removed at the end. */
   readonly dataDir?: string
 }
@@ -93,7 +97,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'))
   const rulesDir = path.join(folder, 'rules')
   await mkdir(rulesDir)
-  for (const [name, payload] of Object.entries(rules(options.otherRules, options.action))) {
+  for (const [name, payload] of Object.entries(rules(options))) {
     await writeFile(path.join(rulesDir, `${name}.json`), JSON.stringify(payload))
   }
   const endpoint = `http://127.0.0.1:${options.sinkPort}`
@@ -145,11 +149,19 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** One rule with a WHERE that every message fulfils, and others that none is for. */
-function rules(others: number, action: ActionKind = 'kinesis'): Record<string, object> {
-  const all: Record<string, object> = { bench: rule('bench/+', action) }
-  for (let index = 0; index < others; index++) {
-    all[`other_${index}`] = rule(`other/${index}/+`, 'kinesis')
+/** Rules with a WHERE that every message fulfils, and others that none is for. */
+function rules({
+  otherRules,
+  matchingRules = 1,
+  hasManyStreams = false,
+  action: kind = 'kinesis',
+}: EngineOptions): Record<string, object> {
+  const action = hasManyStreams ? manyStreams : { [kind]: actions[kind] }
+  const all: Record<string, object> = {}
+  for (let index = 0; index < matchingRules; index++)
+    all[`bench_${index}`] = rule('bench/+', action)
+  for (let index = 0; index < otherRules; index++) {
+    all[`other_${index}`] = rule(`other/${index}/+`, { kinesis: actions.kinesis })
   }
   return all
 }
@@ -163,10 +175,12 @@ const actions = {
   firehose: { roleArn, deliveryStreamName: 'bench', separator: '\n' },
 }
 
-const rule = (filter: string, action: ActionKind): object => ({
+const manyStreams = { kinesis: { ...actions.kinesis, streamName: 'bench-${topic(2)}' } }
+
+const rule = (filter: string, action: object): object => ({
   sql: `SELECT * FROM '${filter}' WHERE temp > 20`,
   awsIotSqlVersion: '2016-03-23',
-  actions: [{ [action]: actions[action] }],
+  actions: [action],
 })
 
 /** CPU time of a process so far, of all its threads, in microseconds. */

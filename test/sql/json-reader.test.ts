@@ -76,6 +76,31 @@ describe('JSON is read as JSON.parse reads it', () => {
     )
   })
 
+  test('a special character at each place of strings of each length', () => {
+    const differing: string[] = []
+    for (let length = 0; length <= 70; length++) {
+      for (let place = 0; place <= length; place++) {
+        for (const special of [
+          '\\',
+          '\\\\',
+          '\\"',
+          '"',
+          '\n',
+          '\u007f',
+          '\\u00e9',
+          '\ud800',
+          '\\u12',
+        ]) {
+          const string = `"${'x'.repeat(place)}${special}${'y'.repeat(length - place)}"`
+          for (const text of [`[${string}]`, `[${string}`, `{"a":${string},"b":1}`]) {
+            if (reading(text) !== reference(text)) differing.push(text)
+          }
+        }
+      }
+    }
+    expect(differing).toEqual([])
+  })
+
   test('any text at all', () => {
     const pieces = fc.constantFrom(
       ...'{}[]:,"\\ \t\n0123456789.-+eEtrufalsn\u0000\u001f\u2028\ud800x'.split(''),

@@ -135,6 +135,11 @@ function readArray(reading: Reading): Value {
   return items
 }
 
+/** Strings that are longer are not walked by character, which takes five times as long. */
+const walkedMax = 32
+/** A backslash, or a control character. */
+const special = /[^ -[\]-\uffff]/
+
 /** Reads a string from its opening quote on. */
 function readString(reading: Reading): string {
   const { text } = reading
@@ -144,29 +149,44 @@ function readString(reading: Reading): string {
   while (next !== code.quote) {
     if (next === code.backslash) return readEscapedString(reading, at)
     if (!(next >= code.space)) throw notJson // a control character, or NaN: the end of the text
+    if (at - start === walkedMax) return readLongString(reading, start)
     next = text.charCodeAt(++at)
   }
   reading.at = at + 1
   return text.slice(start, at)
 }
 
-/** Reads a string with a backslash at `at`: finds its end, and `JSON.parse` reads the escapes. */
+function readLongString(reading: Reading, start: number): string {
+  const { text } = reading
+  const end = text.indexOf('"', start)
+  if (end === -1) throw notJson
+  const string = text.slice(start, end)
+  const found = special.exec(string)
+  if (found !== null) return readEscapedString(reading, start + found.index)
+  reading.at = end + 1
+  return string
+}
+
+/** Reads a string with a backslash at `backslashAt`: finds its end, and `JSON.parse` reads it. */
 function readEscapedString(reading: Reading, backslashAt: number): string {
   const { text } = reading
-  let at = backslashAt
-  let next = text.charCodeAt(at)
-  while (next !== code.quote) {
-    if (next === code.backslash) at++
-    else if (!(next >= code.space)) throw notJson
-    next = text.charCodeAt(++at)
-  }
-  const literal = text.slice(reading.at, at + 1)
-  reading.at = at + 1
+  let end = text.indexOf('"', backslashAt)
+  while (end !== -1 && isEscaped(text, end, backslashAt)) end = text.indexOf('"', end + 1)
+  if (end === -1) throw notJson
+  const literal = text.slice(reading.at, end + 1)
+  reading.at = end + 1
   try {
     return JSON.parse(literal) as string
   } catch {
     throw notJson
   }
+}
+
+/** Whether an odd number of backslashes stands before a character, from `from` on. */
+function isEscaped(text: string, at: number, from: number): boolean {
+  let first = at
+  while (first > from && text.charCodeAt(first - 1) === code.backslash) first--
+  return (at - first) % 2 === 1
 }
 
 function readWord<T extends boolean | null>(reading: Reading, word: string, value: T): T {
