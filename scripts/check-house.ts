@@ -72,6 +72,7 @@ const floors = [
   'outbox',
   'outbox/books',
   'outbox/store',
+  'consumers/leases',
   'consumers',
   'registry',
   'identity',

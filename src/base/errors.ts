@@ -197,6 +197,11 @@ export const errorCatalogue = Object.freeze({
     true,
     'A consumer stopped: the stream cannot be read, or the handler failed too often.',
   ),
+  LeaseTableUnusable: kind(
+    502,
+    false,
+    'The table of leases cannot be made, read or written, or is not for this stream.',
+  ),
   ActionFailed: kind(400, false, 'An action of a rule could not be carried out for a message.'),
 } satisfies Record<string, ErrorKind>)
 

@@ -27,6 +27,8 @@ export interface CheckpointAfter {
   readonly kind: 'after'
   readonly sequenceNumber: string
   readonly subSequenceNumber?: number | undefined
+  /** Of an aggregate that is processed as a whole: the KCL counts its records in a checkpoint. */
+  readonly lastSubSequenceNumber?: number | undefined
   /** Text that the application stores with the checkpoint. */
   readonly state?: string | undefined
 }

@@ -7,7 +7,7 @@ import { createCheckpointSaver } from './checkpoints.ts'
 import type { Checkpoint } from './checkpoints.ts'
 import type { ConsumedBatch, ConsumedRecord, RecordsHandler } from './consumed-batch.ts'
 import { createRetryBackoff, reasonOf } from './retry-backoff.ts'
-import type { ShardOutcome, ShardTask } from './follow-stream.ts'
+import type { ShardOutcome, ShardTask } from './following.ts'
 import { oneReadAhead } from './shard-reader.ts'
 import type { KinesisRecord, ShardDescription, ShardReader } from './shard-reader.ts'
 import { createSlots } from './slots.ts'
@@ -36,7 +36,8 @@ export function createConsumingShards(
   return async (task) => {
     const { shard, signal } = task
     const { shardId } = shard
-    const handle = createHandling(dependencies, options, shardId)
+    const mayBegin = () => task.isHeld?.() !== false && !signal.aborted
+    const handle = createHandling(dependencies, { ...options, shardId, mayBegin })
     const unsaved = new AbortController()
     const saver = createCheckpointSaver(
       (checkpoint) => task.save(checkpoint),
@@ -50,18 +51,19 @@ export function createConsumingShards(
 
     try {
       for await (const read of oneReadAhead(open, until)) {
-        const records = read.records
-          .flatMap((record) => handedRecordsOf(record, shard, options.opensAggregates))
-          .filter(isWanted)
+        const handed = read.records.flatMap((record) =>
+          handedRecordsOf(record, shard, options.opensAggregates),
+        )
+        const records = handed.filter(isWanted)
         for (const { batch, checkpoint } of batchesOf(records, options.batchRecordsMax)) {
           if (until.aborted) return undefined
           const { millisBehindLatest } = read
-          const handed = { shardId, records: batch, millisBehindLatest, signal }
-          if (await slots.run(() => handle(handed))) saver.note(checkpoint)
+          const next = { shardId, records: batch, millisBehindLatest, signal }
+          if (await slots.run(() => handle(next))) saver.note(checkpoint)
         }
-        if (until.aborted) return undefined
+        if (until.aborted || !mayBegin()) return undefined
         const last = read.records.at(-1)
-        if (last && records.length === 0) saver.note(after(last))
+        if (last && records.length === 0) saver.note(checkpointBehind(last, handed))
         if (read.end) return read.end
       }
       return undefined
@@ -80,16 +82,20 @@ type Handling = (batch: ConsumedBatch) => Promise<boolean>
  */
 function createHandling(
   dependencies: { readonly clock: Clock; readonly logger: WarningLog },
-  { handler, attemptsMax }: ConsumingOptions,
-  shardId: string,
+  options: Pick<ConsumingOptions, 'handler' | 'attemptsMax'> & {
+    readonly shardId: string
+    /** Whether the shard is still to be read by this process. */
+    readonly mayBegin: () => boolean
+  },
 ): Handling {
+  const { handler, attemptsMax, shardId, mayBegin } = options
   const backoff = createRetryBackoff(dependencies, {
     ...retryDelaysMs,
     text: 'the handler failed; the batch is handed over again',
     fields: { shardId },
   })
   return async (batch) => {
-    for (let attempt = 1; !batch.signal.aborted; attempt++) {
+    for (let attempt = 1; mayBegin(); attempt++) {
       try {
         await handler(batch)
         backoff.reset()
@@ -124,10 +130,11 @@ function handedRecordsOf(
   const opened: readonly UserRecord[] = opensAggregates ? openAggregate(record, shard) : [record]
   return opened.map((user, index) => {
     const { subSequenceNumber } = user
-    const isPart = subSequenceNumber !== undefined && index < opened.length - 1
+    const isLast = index === opened.length - 1
+    const part = isLast ? { lastSubSequenceNumber: subSequenceNumber } : { subSequenceNumber }
     return {
       record: { ...user, shardId },
-      checkpoint: isPart ? { ...after(record), subSequenceNumber } : after(record),
+      checkpoint: { ...after(record), ...(subSequenceNumber !== undefined && part) },
     }
   })
 }
@@ -145,6 +152,13 @@ function* batchesOf(handed: readonly HandedRecord[], recordsMax: number) {
     const last = part.at(-1)
     if (last) yield { batch: part.map(({ record }) => record), checkpoint: last.checkpoint }
   }
+}
+
+/** The checkpoint when nothing of a read is left to process. */
+function checkpointBehind(last: KinesisRecord, handed: readonly HandedRecord[]): Checkpoint {
+  const found = handed.at(-1)
+  const isOfLast = found?.record.sequenceNumber === last.sequenceNumber
+  return isOfLast ? found.checkpoint : after(last)
 }
 
 const after = ({ sequenceNumber }: KinesisRecord) => ({ kind: 'after', sequenceNumber }) as const

@@ -10,6 +10,7 @@ import { createConsumingShards } from './consume-shard.ts'
 import { createFanOutReader, ensureConsumer, untilActive } from './fan-out-reader.ts'
 import { reasonOf } from './retry-backoff.ts'
 import { followStream } from './follow-stream.ts'
+import type { FollowOptions, FollowedStream, SharedCheckpoints } from './following.ts'
 import type { KinesisAccess } from './kinesis-access.ts'
 import { createKinesisReads } from './kinesis-reads.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
@@ -22,13 +23,17 @@ export interface ConsumeOptions extends KinesisAccess {
   readonly handler: RecordsHandler
   /**
    * The name under which checkpoints are stored: consumers of one application share them. Only one
-   * process at a time may run an application. Default: `sluice-consumer`.
+   * process at a time may run an application, unless its checkpoints are shared. Default:
+   * `sluice-consumer`.
    */
   readonly application?: string
   /** Where an application without checkpoints begins; a Date is a time. Default: TRIM_HORIZON. */
   readonly from?: 'TRIM_HORIZON' | 'LATEST' | Date
-  /** Default: in memory, so that every start begins at `from`. */
-  readonly checkpoints?: CheckpointStore
+  /**
+   * Those of `openDynamoDbLeases` let several processes share the stream. Default: in memory, so
+   * that every start begins at `from`.
+   */
+  readonly checkpoints?: CheckpointStore | SharedCheckpoints
   /**
    * Enhanced fan-out over HTTP/2, with a registered consumer: by name, registered when it does not
    * exist (`true` takes the application's name), or by ARN. Default: polling.
@@ -104,24 +109,22 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
       await opened.close()
       reads.close()
     }
-    const { done, positioned } = await followStream(
-      { ...dependencies, checkpoints: options.checkpoints ?? createMemoryCheckpoints() },
+    const runShard = createConsumingShards(
+      { reader: opened.reader, clock, logger },
       {
-        application,
-        from: startOf(options.from),
-        signal,
-        runShard: createConsumingShards(
-          { reader: opened.reader, clock, logger },
-          {
-            ...defaults,
-            ...limitsOf(options),
-            opensAggregates: options.opensAggregates ?? true,
-            handler: options.handler,
-          },
-        ),
-        discoveryIntervalMs: options.discoveryIntervalMs,
+        ...defaults,
+        ...limitsOf(options),
+        opensAggregates: options.opensAggregates ?? true,
+        handler: options.handler,
       },
     )
+    const { done, positioned } = await follow(dependencies, options, {
+      application,
+      from: startOf(options.from),
+      signal,
+      runShard,
+      discoveryIntervalMs: options.discoveryIntervalMs,
+    })
     await Promise.race([positioned, done])
     const ended = endingOf(done, close, stream)
     return {
@@ -135,6 +138,16 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
     await close()
     throw failureOf(thrown, stream)
   }
+}
+
+/** Follows the stream alone, or shares it with other processes. */
+function follow(
+  dependencies: Parameters<typeof openReader>[0],
+  { checkpoints = createMemoryCheckpoints() }: ConsumeOptions,
+  options: FollowOptions,
+): Promise<FollowedStream> {
+  if ('follow' in checkpoints) return checkpoints.follow(dependencies, options)
+  return followStream({ ...dependencies, checkpoints }, options)
 }
 
 async function endingOf(done: Promise<void>, close: () => Promise<void>, stream: string) {

@@ -1,58 +1,17 @@
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
 import { positionAfter } from './checkpoints.ts'
-import type {
-  Checkpoint,
-  CheckpointAfter,
-  CheckpointScope,
-  CheckpointStore,
-} from './checkpoints.ts'
+import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
+import type { FollowOptions, FollowedStream, ShardOutcome, StreamReads } from './following.ts'
 import { createRetryBackoff, isRetryable, nameOf, unlessThrottled } from './retry-backoff.ts'
-import type { KinesisReads } from './kinesis-reads.ts'
 import { expiredCheckpoints, firstCheckpoints, readyShards } from './shard-graph.ts'
-import type { ShardDescription, ShardPosition, StartPosition } from './shard-reader.ts'
-
-/** The work on one shard. */
-export interface ShardTask {
-  readonly shard: ShardDescription
-  readonly from: ShardPosition
-  /** The checkpoint of the last run; undefined when no record was processed before. */
-  readonly checkpoint?: CheckpointAfter | undefined
-  /** The text that was stored with the checkpoint. */
-  readonly state?: string | undefined
-  /** When it aborts, the task finishes what it has begun and begins nothing new. */
-  readonly signal: AbortSignal
-  /** Resolves when the checkpoint is durable. */
-  save(checkpoint: Checkpoint): Promise<void>
-}
-
-/** The children of a shard that was processed to its end; undefined when it was stopped before. */
-export type ShardOutcome = { readonly children: readonly ShardDescription[] } | undefined
-
-interface FollowOptions {
-  readonly application: string
-  readonly from: StartPosition
-  readonly signal: AbortSignal
-  /** Works on a shard to its end, or until the signal of the task aborts. */
-  readonly runShard: (task: ShardTask) => Promise<ShardOutcome>
-  /** Milliseconds between two listings of the shards. */
-  readonly discoveryIntervalMs?: number | undefined
-}
+import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 
 interface FollowDependencies {
-  readonly reads: Pick<KinesisReads, 'describeStream' | 'listShards' | 'serviceNowMs'>
+  readonly reads: StreamReads
   readonly checkpoints: CheckpointStore
   readonly clock: Clock
   readonly logger: WarningLog
-}
-
-interface FollowedStream {
-  /** Resolves when each shard has its position: no record that is put from then on is skipped. */
-  readonly positioned: Promise<void>
-  /**
-   * Resolves when the signal has aborted and all work is finished; rejects with the first error.
-   */
-  readonly done: Promise<void>
 }
 
 const discoveryIntervalMsDefault = 60_000

@@ -75,6 +75,7 @@ const retryableNames: ReadonlySet<string> = new Set([
   'ResourceInUseException',
   'KMSThrottlingException',
   'ThrottlingException',
+  'RequestLimitExceeded',
   'ExpiredTokenException',
   'ExpiredIteratorException',
   'ExpiredNextTokenException',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { createCheckpointSaver } from '../consumers/checkpoints.ts'
 import type { Checkpoint } from '../consumers/checkpoints.ts'
-import type { ShardOutcome, ShardTask } from '../consumers/follow-stream.ts'
+import type { ShardOutcome, ShardTask } from '../consumers/following.ts'
 import { oneReadAhead } from '../consumers/shard-reader.ts'
 import type {
   KinesisRecord,
