@@ -27,11 +27,12 @@ export function startChild(script: URL, arguments_: readonly string[], shell = '
     ['-c', command, process.execPath, '--import', 'tsx', file, ...arguments_],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
-  onTestFinished(() => void child.kill('SIGKILL'))
-  return follow(child)
+  return followChild(child)
 }
 
-function follow(child: ChildProcess): Child {
+/** Reads what a child prints; it is killed when the test ends, if not before. */
+export function followChild(child: ChildProcess): Child {
+  onTestFinished(() => void child.kill('SIGKILL'))
   const lines: string[] = []
   const checks = new Set<() => void>()
   const ended = once(child, 'close')
