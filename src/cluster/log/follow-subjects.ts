@@ -100,6 +100,7 @@ async function openReader(
     expires: requestMs,
     idle_heartbeat: heartbeatMs,
   })
+  void stopWhenLost(messages)
   return {
     messages,
     close() {
@@ -109,6 +110,20 @@ async function openReader(
     },
   }
 }
+
+/** The client would go on asking a reader that is gone, for many seconds. */
+async function stopWhenLost(messages: ConsumerMessages): Promise<void> {
+  for await (const { type } of messages.status()) {
+    if (lossTypes.has(type)) messages.stop()
+  }
+}
+
+const lossTypes: ReadonlySet<string> = new Set([
+  'consumer_deleted',
+  'consumer_not_found',
+  'heartbeats_missed',
+  'no_responders',
+])
 
 /**
  * Ends the messages of a reader that delivers nothing although there is something to deliver, seen

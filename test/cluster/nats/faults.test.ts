@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LaneLostError } from '../../../src/cluster/log/replicated-log.ts'
 import type { ReplicatedLog } from '../../../src/cluster/log/replicated-log.ts'
 import { chunkOf, textOf } from '../log-contract.ts'
+import type { Nats } from '../../../src/cluster/nats/open-nats.ts'
 import { findNatsServer } from './find-nats-server.ts'
 import { configOf, openNode } from './nats-fixture.ts'
 import { startNatsServers } from './nats-servers.ts'
@@ -167,5 +168,36 @@ describe.skipIf(!program.isFound)(`three NATS servers${why}`, () => {
     expect(last && textOf(last)).toBe(String(written))
     const letters = (await log?.deadLetters(0, 100_000)) ?? []
     expect(letters.map(textOf)).toEqual(Array.from({ length: written }, (_, each) => `${each + 1}`))
+  })
+
+  test.each([
+    [
+      'is gone',
+      (manager: Nats['manager'], stream: string, name: string) =>
+        manager.consumers.delete(stream, name),
+    ],
+    [
+      'is alive and delivers nothing',
+      (manager: Nats['manager'], stream: string, name: string) =>
+        manager.consumers.pause(stream, name, new Date(Date.now() + 600_000)),
+    ],
+  ])('a reader that %s is replaced by one that goes on', async (what, disturb) => {
+    const cluster = `reader-${what.length}`
+    const stream = `SLUICE_${cluster}`
+    const config = configOf({ SLUICE_NATS_URL: servers.url, SLUICE_CLUSTER_NAME: cluster })
+    const { log, nats, lines } = await openNode(config)
+    await log.append([chunkOf('0', 'a', lanes[0])])
+    const texts: string[] = []
+    for await (const chunk of log.read(0, {}, new AbortController().signal)) {
+      texts.push(textOf(chunk))
+      if (texts.length === 5) break
+      if (texts.length === 1 || texts.length === 3) {
+        const readers = await nats.manager.consumers.list(stream).next()
+        await Promise.all(readers.map(({ name }) => disturb(nats.manager, stream, name)))
+        await log.append(['1', '2'].map((text) => chunkOf(`${texts.length}${text}`, 'a', 0)))
+      }
+    }
+    expect(texts).toEqual(['0', '11', '12', '31', '32'])
+    if (what !== 'is gone') expect(lines).toContain('a reader of the log stood still')
   })
 })
