@@ -80,6 +80,32 @@ describe.skipIf(!moto.isRunning)(`leases in DynamoDB${why}`, () => {
     expect(textsOf(children).length).toBeLessThan(2 * all.length)
   }, 120_000)
 
+  test('pass on when a process stands still, and it reads on when it goes on', async () => {
+    const { lab, kinesis, tableName } = await labWith(2, numbered(1_000))
+    const start = () => startChild(script, [String(lab.port), endpoint, tableName])
+    const frozen = start()
+    await frozen.printed(100)
+    process.kill(frozen.pid, 'SIGSTOP')
+    const other = start()
+    await putTexts(kinesis, 's', numbered(1_000, 1_000))
+    const hasAll = (children: readonly Child[], all: readonly string[]) => {
+      const seen = new Set(textsOf(children))
+      return all.every((text) => seen.has(text))
+    }
+    await until(() => hasAll([frozen, other], numbered(2_000)))
+    const before = frozen.lines.length
+    process.kill(frozen.pid, 'SIGCONT')
+    await putTexts(kinesis, 's', numbered(1_000, 2_000))
+    await until(() => hasAll([frozen, other], numbered(3_000)))
+    // It hands over nothing of what the other one has read meanwhile.
+    const late = textsOf([{ ...frozen, lines: frozen.lines.slice(before) }])
+    expect(
+      late.filter(
+        (text) => Number(text) < 2_000 && other.lines.some((l) => l.endsWith(` ${text}`)),
+      ),
+    ).toEqual([])
+  }, 60_000)
+
   test('go on where another consumer stopped, without waiting for the failover time', async () => {
     const { lab, kinesis, tableName } = await labWith(2, numbered(20))
     const checkpoints = leasesIn(tableName)

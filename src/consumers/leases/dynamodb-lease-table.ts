@@ -104,9 +104,9 @@ const expected: Readonly<Record<string, string>> = {
 function unusable(tableName: string, operation: string, thrown: unknown): SluiceError {
   const isDenied = nameOf(thrown) === 'AccessDeniedException'
   const reason = isDenied
-    ? `the credentials do not allow dynamodb:${operation} on it`
+    ? `the credentials do not allow dynamodb:${operation}`
     : `${operation} has failed: ${reasonOf(thrown)}`
-  return new SluiceError('LeaseTableUnusable', `the table ${tableName} of leases: ${reason}`, {
+  return new SluiceError('LeaseTableUnusable', `the lease table ${tableName}: ${reason}`, {
     cause: thrown,
   })
 }
@@ -288,7 +288,7 @@ async function ensureTable(
   while (!found || !isUsable(found)) {
     if (clock.monotonicMs() - startedMs > activeWaitMsMax) {
       const status = found?.TableStatus ?? 'missing'
-      throw new SluiceError('LeaseTableUnusable', `the table ${tableName} of leases is ${status}`)
+      throw new SluiceError('LeaseTableUnusable', `the lease table ${tableName} is ${status}`)
     }
     if (found) await clock.sleep(activeIntervalMs, signal)
     signal?.throwIfAborted()
@@ -309,7 +309,7 @@ function checkKey(tableName: string, table: TableDescription): void {
   if (keys.length === 1 && keys[0] === wanted) return
   throw new SluiceError(
     'LeaseTableUnusable',
-    `the table ${tableName} of leases has the key ${keys.join(', ')} instead of ${wanted} alone; ` +
+    `the lease table ${tableName} has the key ${keys.join(', ')} instead of ${wanted} alone; ` +
       'name another table',
   )
 }
@@ -326,7 +326,7 @@ async function removeEarlierStream(
     if (other !== undefined && other !== scope.streamArn) {
       throw new SluiceError(
         'LeaseTableUnusable',
-        `the table ${tableName} has leases of ${other}, and not of ${scope.streamArn}: each ` +
+        `the lease table ${tableName} has leases of ${other}, and not of ${scope.streamArn}: each ` +
           'application and stream needs a table of its own',
       )
     }

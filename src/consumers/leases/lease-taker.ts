@@ -1,11 +1,12 @@
 import type { Clock } from '../../base/clock.ts'
 import type { WarningLog } from '../../telemetry/limited-log.ts'
 import type { StreamReads } from '../following.ts'
+import { reasonOf } from '../retry-backoff.ts'
 import type { StartPosition } from '../shard-reader.ts'
 import { chooseLeases } from './choose-leases.ts'
 import { createHeldLease } from './held-lease.ts'
 import type { HeldLease } from './held-lease.ts'
-import { askedFor, taken } from './lease.ts'
+import { askedFor, released, taken } from './lease.ts'
 import type { Lease, LeaseTable } from './lease.ts'
 import type { LeaseSettings } from './lease-settings.ts'
 import { createLeaseViews } from './lease-views.ts'
@@ -16,7 +17,7 @@ interface LeaseTaker {
   /** Looks at all leases, takes those that are due to this process, and asks for some of others. */
   look(): Promise<void>
   renew(): Promise<void>
-  /** Resolves when the reading of all shards has ended. */
+  /** Resolves when the reading of all shards has ended, and their leases are given back. */
   ended(): Promise<void>
 }
 
@@ -39,7 +40,7 @@ export function createLeaseTaker(
   },
   { workerId, from, signal, settings, read }: LeaseTakerOptions,
 ): LeaseTaker {
-  const { reads, table, clock, random } = dependencies
+  const { reads, table, clock, logger, random } = dependencies
   const views = createLeaseViews(settings.failoverMs)
   /** As many as this process reads shards; the promises end with the reading. */
   const held = new Map<string, { readonly lease: HeldLease; readonly done: Promise<void> }>()
@@ -57,6 +58,14 @@ export function createLeaseTaker(
     })
     const done = read(after, heldLease).finally(() => held.delete(lease.shardId))
     held.set(lease.shardId, { lease: heldLease, done })
+  }
+
+  /** Releases what was handed over to this process after its last look. */
+  async function giveBack(): Promise<void> {
+    for (const lease of await table.list()) {
+      const isMine = lease.owner === workerId && lease.handedOverBy === undefined
+      if (isMine) await table.replace(lease, released(lease))
+    }
   }
 
   return {
@@ -80,6 +89,12 @@ export function createLeaseTaker(
     },
     async ended() {
       await Promise.all([...held.values()].map(({ done }) => done))
+      try {
+        await giveBack()
+      } catch (thrown) {
+        const reason = reasonOf(thrown)
+        logger.warn({ reason }, 'leases could not be looked at; those of this process expire')
+      }
     },
   }
 }

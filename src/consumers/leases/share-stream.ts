@@ -85,16 +85,15 @@ async function run(
   }
   /** Ends the pause before the next look at the leases: a shard has ended, or was given up. */
   let hurry = new AbortController()
+  const hurryUp = () => hurry.abort()
+  signal.addEventListener('abort', hurryUp, { once: true })
   const readShard = createReadLeasedShard(dependencies, options)
   const taker = createLeaseTaker(
     { ...dependencies, random },
     {
       workerId: `${hostname()}:${randomUUID()}`,
       ...options,
-      read: (lease, held) =>
-        readShard(lease, held)
-          .catch(fail)
-          .finally(() => hurry.abort()),
+      read: (lease, held) => readShard(lease, held).catch(fail).finally(hurryUp),
     },
   )
   const repeat = createRepeat(dependencies, fail)
@@ -107,15 +106,15 @@ async function run(
     await taker.renew()
   })
   const looks = repeat('the leases of a stream cannot be listed now', signal, async () => {
-    await pause(settings.failoverMs / looksInFailover, AbortSignal.any([signal, hurry.signal]))
+    await pause(settings.failoverMs / looksInFailover, hurry.signal)
     hurry = new AbortController()
-    await taker.look()
+    if (!signal.aborted) await taker.look()
   })
   const discoveries = repeat('the shards of a stream cannot be listed now', signal, async () => {
     await pause(discoveryIntervalMs, signal)
-    await discovery.discover()
+    if (!signal.aborted) await discovery.discover()
   })
-  hurry.abort()
+  hurryUp()
   await Promise.all([looks, discoveries])
   await taker.ended()
   finished.abort()

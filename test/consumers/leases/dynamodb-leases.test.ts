@@ -23,7 +23,7 @@ const answers: Readonly<Record<string, Answer>> = {
   PutItem: { status: 200, body: {} },
 }
 
-/** A server that answers as DynamoDB does: `changed` by operation, and every operation once first. */
+/** A server that answers as DynamoDB does. */
 async function startDynamoDb(changed: (operation: string) => Answer | undefined) {
   const server = createServer((request, response) => {
     const operation = String(request.headers['x-amz-target']).split('.')[1] ?? ''
@@ -58,17 +58,17 @@ describe('a lease table that cannot be used is told of', () => {
     [
       'without permission to look at it',
       { DescribeTable: denied },
-      'the table leases of leases: the credentials do not allow dynamodb:DescribeTable on it',
+      'the lease table leases: the credentials do not allow dynamodb:DescribeTable',
     ],
     [
       'without permission to make it',
       { DescribeTable: missing, CreateTable: denied },
-      'the table leases of leases: the credentials do not allow dynamodb:CreateTable on it',
+      'the lease table leases: the credentials do not allow dynamodb:CreateTable',
     ],
     [
       'without permission to write it',
       { PutItem: denied },
-      'the table leases of leases: the credentials do not allow dynamodb:PutItem on it',
+      'the lease table leases: the credentials do not allow dynamodb:PutItem',
     ],
   ])('%s', async (_, changed, message) => {
     const checkpoints = await startDynamoDb((operation) => changed[operation])
@@ -86,7 +86,7 @@ describe('a lease table that cannot be used is told of', () => {
     isGone = true
     await expect(consumer.done).rejects.toMatchObject({
       code: 'LeaseTableUnusable',
-      message: expect.stringMatching(/^the table leases of leases: Scan has failed: Resource/),
+      message: expect.stringMatching(/^the lease table leases: Scan has failed: Resource/),
     })
   })
 })
