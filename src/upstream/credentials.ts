@@ -1,6 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { messageOf } from '../base/errors.ts'
+import { SluiceError, messageOf, withPlace } from '../base/errors.ts'
+import type { VariableName } from '../config/variables.ts'
 import { invalidFile, readPublicFile, readSecretFile } from '../storage/secret-file.ts'
 
 /** Who Sluice is at the broker, and by which CAs it verifies the broker. */
@@ -32,10 +33,10 @@ interface CredentialSources {
  */
 export async function readCredentials(sources: CredentialSources): Promise<Credentials> {
   const [password, ca, cert, key] = await Promise.all([
-    readText(sources.passwordFile, readSecretFile),
-    readText(sources.authorityFile, readPublicFile),
-    readText(sources.certificateFile, readPublicFile),
-    readText(sources.keyFile, readSecretFile),
+    readText('SLUICE_UPSTREAM_PASSWORD_FILE', sources.passwordFile, readSecretFile),
+    readText('SLUICE_UPSTREAM_CA_FILE', sources.authorityFile, readPublicFile),
+    readText('SLUICE_UPSTREAM_CERT_FILE', sources.certificateFile, readPublicFile),
+    readText('SLUICE_UPSTREAM_KEY_FILE', sources.keyFile, readSecretFile),
   ])
   checkTls(sources, { ca, cert, key })
   return {
@@ -49,37 +50,48 @@ export async function readCredentials(sources: CredentialSources): Promise<Crede
 
 const firstLineOf = (text: string): string => text.split(/\r?\n/, 1)[0] ?? ''
 
+/** @param variable names the file for the operator */
 async function readText(
+  variable: VariableName,
   file: string | undefined,
   read: typeof readSecretFile,
 ): Promise<string | undefined> {
   if (file === undefined) return undefined
-  const found = await read(file)
-  if (found === undefined) throw invalidFile(file, 'is not there')
+  const place = `${variable}: ${file}`
+  let found
+  try {
+    found = await read(file)
+  } catch (thrown) {
+    throw thrown instanceof SluiceError ? withPlace(thrown, variable) : thrown
+  }
+  if (found === undefined) throw invalidFile(place, 'is not there')
   return found.text
 }
 
 function checkTls(
-  { authorityFile = '', certificateFile = '', keyFile = '' }: CredentialSources,
+  { authorityFile, certificateFile, keyFile }: CredentialSources,
   { ca, cert, key }: Pick<Credentials, 'ca' | 'cert' | 'key'>,
 ): void {
   if (ca !== undefined) {
-    tryTo(authorityFile, () => new X509Certificate(ca))
-    tryTo(authorityFile, () => createSecureContext({ ca }))
+    const place = `SLUICE_UPSTREAM_CA_FILE: ${authorityFile}`
+    tryTo(place, () => new X509Certificate(ca))
+    tryTo(place, () => createSecureContext({ ca }))
   }
   if (cert === undefined || key === undefined) return
-  const certificate = tryTo(certificateFile, () => new X509Certificate(cert))
-  const privateKey = tryTo(keyFile, () => createPrivateKey(key))
+  const certificatePlace = `SLUICE_UPSTREAM_CERT_FILE: ${certificateFile}`
+  const keyPlace = `SLUICE_UPSTREAM_KEY_FILE: ${keyFile}`
+  const certificate = tryTo(certificatePlace, () => new X509Certificate(cert))
+  const privateKey = tryTo(keyPlace, () => createPrivateKey(key))
   if (!certificate.checkPrivateKey(privateKey)) {
-    throw invalidFile(keyFile, `is not the key of ${certificateFile}`)
+    throw invalidFile(keyPlace, `is not the key of ${certificateFile}`)
   }
-  tryTo(certificateFile, () => createSecureContext({ cert, key }))
+  tryTo(certificatePlace, () => createSecureContext({ cert, key }))
 }
 
-function tryTo<Result>(file: string, make: () => Result): Result {
+function tryTo<Result>(place: string, make: () => Result): Result {
   try {
     return make()
   } catch (thrown) {
-    throw invalidFile(file, `is not valid: ${messageOf(thrown)}`, thrown)
+    throw invalidFile(place, `is not valid: ${messageOf(thrown)}`, thrown)
   }
 }

@@ -25,12 +25,12 @@ const kills = 5
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @returns its port, or why there is none */
-async function startMosquitto(folder: string): Promise<number | string> {
+async function startMosquitto(folder: string, isAnonymous = true): Promise<number | string> {
   const [port = 0] = await freePorts(1)
   const file = path.join(folder, 'mosquitto.conf')
   const settings = [
     `listener ${port} 127.0.0.1`,
-    'allow_anonymous true',
+    `allow_anonymous ${String(isAnonymous)}`,
     // The default of 1,000 messages drops what comes while an engine is away for long.
     'max_queued_messages 0',
     // From other users than root it does not change to.
@@ -214,5 +214,28 @@ test(
       const different = ascending(new Set(numbers.get(publisher.key)))
       expect([publisher.key, different]).toEqual([publisher.key, upTo(publisher.acknowledged())])
     }
+  },
+)
+
+test.for(['3.1.1', '5'])(
+  'a login that Mosquitto refuses is told in one line, MQTT %s',
+  async (version, it) => {
+    const folder = await temporaryFolder()
+    onTestFinished(() => folder.remove())
+    const mosquitto = await startMosquitto(folder.path, false)
+    if (typeof mosquitto === 'string') it.skip(`there is no Mosquitto: ${mosquitto}`)
+    const engine = startSluice(['lab'], {
+      SLUICE_UPSTREAM_URL: `mqtt://127.0.0.1:${mosquitto}`,
+      SLUICE_UPSTREAM_MQTT_VERSION: version,
+      SLUICE_UPSTREAM_CLIENT_ID: 'engine',
+      SLUICE_DATA_DIR: path.join(folder.path, 'data'),
+    })
+    onTestFinished(() => engine.kill('SIGKILL'))
+    const { msg } = await engine.logged(
+      ({ stage, level }) => stage === 'upstream' && level === 'error',
+    )
+    expect(msg).toMatch(
+      /^the upstream broker is not connected: it refused the connection: it does not let the client engine in: user and password/,
+    )
   },
 )

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { createServer as createPlainServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -184,14 +184,26 @@ describe('over TLS', () => {
     const start = (environment: Record<string, string>) =>
       startUpstream({ port, protocol, environment })
     await expect(start({ SLUICE_UPSTREAM_CA_FILE: '/nowhere.pem' })).rejects.toThrow(
-      '/nowhere.pem: is not there',
+      'SLUICE_UPSTREAM_CA_FILE: /nowhere.pem: is not there',
+    )
+    await chmod(file('ca-key.pem'), 0o644)
+    await expect(
+      start({
+        SLUICE_UPSTREAM_CERT_FILE: file('server.pem'),
+        SLUICE_UPSTREAM_KEY_FILE: file('ca-key.pem'),
+      }),
+    ).rejects.toThrow(/SLUICE_UPSTREAM_KEY_FILE: .*ca-key\.pem: is open to others/)
+    await expect(start({ SLUICE_UPSTREAM_CA_FILE: file('server-key.pem') })).rejects.toThrow(
+      /SLUICE_UPSTREAM_CA_FILE: .*server-key\.pem: is not valid/,
     )
     await expect(
       start({
         SLUICE_UPSTREAM_CERT_FILE: file('server.pem'),
         SLUICE_UPSTREAM_KEY_FILE: file('devices/engine-key.pem'),
       }),
-    ).rejects.toThrow(/engine-key\.pem: is not the key of .*server\.pem/)
+    ).rejects.toThrow(
+      /SLUICE_UPSTREAM_KEY_FILE: .*engine-key\.pem: is not the key of .*server\.pem/,
+    )
   })
 })
 
