@@ -2,22 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { KinesisCalls } from '../../src/aws/kinesis-calls.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { createLanes } from '../../src/cluster/lanes/lanes.ts'
 import type { Lanes } from '../../src/cluster/lanes/lanes.ts'
+import type { ReplicatedLog } from '../../src/cluster/log/replicated-log.ts'
 import { createProducer } from '../../src/delivery/producer.ts'
 import type { OnGivenUp } from '../../src/delivery/producer.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
-import { createMemoryLog } from './memory-log.ts'
-import type { Link, MemoryLogParts } from './memory-log.ts'
+import type { Random } from '../helpers/random.ts'
 import { createNodeClock } from './node-clock.ts'
 import type { NodeClock } from './node-clock.ts'
 
 /** One node of a cluster in this process: its outbox, its lanes and its producer. */
 export interface ClusterNode {
   readonly name: string
-  readonly link: Link
   readonly clock: NodeClock
   readonly lanes: Lanes
   readonly lines: readonly Record<string, unknown>[]
@@ -27,11 +27,10 @@ export interface ClusterNode {
   kill(): Promise<void>
 }
 
-interface ClusterNodeParts extends Pick<
-  MemoryLogParts,
-  'servers' | 'network' | 'clock' | 'random'
-> {
-  readonly link: Link
+interface ClusterNodeParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly openLog: (nodeClock: NodeClock) => ReplicatedLog
   /** How far its time of day is ahead. */
   readonly wallAheadMs: number
   /** The calls of this node to Kinesis. */
@@ -65,7 +64,7 @@ export async function openDiskOutbox(
 }
 
 export async function startClusterNode(parts: ClusterNodeParts): Promise<ClusterNode> {
-  const { link, random, duringDiskWork } = parts
+  const { random, duringDiskWork } = parts
   const name = `node-${String((nodesMade += 1)).padStart(6, '0')}`
   const clock = createNodeClock(parts.clock, parts.wallAheadMs)
   const lines: Record<string, unknown>[] = []
@@ -75,7 +74,7 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
     ...own,
     append: (records, options) => duringDiskWork(own.append(records, options)),
   }
-  const log = createMemoryLog({ ...parts, nodeClock: clock })
+  const log = parts.openLog(clock)
   const { readAheadBytesMax } = parts
   const lanes = createLanes({ log, outbox, clock, logger }, { node: name, readAheadBytesMax })
   const calls: KinesisCalls = { ...denied, ...parts.callsFor(name, clock) }
@@ -96,7 +95,6 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
 
   return {
     name,
-    link,
     clock,
     lanes,
     lines,
@@ -108,7 +106,6 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
     },
     async kill() {
       clock.kill()
-      link.isPartitioned = true
       void producer.stop({ drainMs: 0 })
       await log.close()
       await duringDiskWork(own.close())

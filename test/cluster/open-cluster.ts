@@ -11,8 +11,8 @@ import { destination, newRecordFor } from '../outbox/records.ts'
 import { openDiskOutbox, startClusterNode } from './cluster-node.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { createFakeStreams } from './fake-streams.ts'
-import { noFaults } from './memory-log.ts'
-import type { LinkFaults } from './memory-log.ts'
+import { createMemoryLog, noFaults } from './memory-log.ts'
+import type { Link, LinkFaults } from './memory-log.ts'
 import { createMemoryOutbox } from './memory-outbox.ts'
 import { createMemoryServers } from './memory-servers.ts'
 
@@ -22,6 +22,11 @@ const turns = 2
 const hourMs = 3_600_000
 /** Everything must be over within this time after the last fault. */
 export const healMs = 120_000
+
+/** A node, and its way to the servers. */
+interface LinkedNode extends ClusterNode {
+  readonly link: Link
+}
 
 interface ClusterOptions {
   /** Whether the outboxes are on disk, which takes longer. */
@@ -38,9 +43,9 @@ export function createCluster(
   const servers = createMemoryServers()
   const network = { hasLeader: true }
   const findings: string[] = []
-  const nodes: ClusterNode[] = []
+  const nodes: LinkedNode[] = []
   /** Nodes that were told to stop, and are not gone yet. */
-  const stopping = new Map<ClusterNode, Promise<void>>()
+  const stopping = new Map<LinkedNode, Promise<void>>()
   const disk = { work: 0 }
   let storedRecords = 0
   let appends = 0
@@ -97,15 +102,14 @@ export function createCluster(
     ownerOf,
     storedRecords: () => storedRecords,
     appending: () => appends,
-    async add(faults: LinkFaults = faultsOf(random)): Promise<ClusterNode> {
+    async add(faults: LinkFaults = faultsOf(random)): Promise<LinkedNode> {
       const link = { isPartitioned: false, faults }
       const wallAheadMs = (random(3) - 1) * hourMs
-      const node = await startClusterNode({
-        servers,
-        network,
+      const started = await startClusterNode({
         clock,
         random,
-        link,
+        openLog: (nodeClock) =>
+          createMemoryLog({ servers, network, clock, random, link, nodeClock }),
         wallAheadMs,
         duringDiskWork,
         openOutbox: hasDisk
@@ -115,11 +119,16 @@ export function createCluster(
         onGivenUp: replaceEven,
         readAheadBytesMax,
       })
+      const kill = () => {
+        link.isPartitioned = true
+        return started.kill()
+      }
+      const node = { ...started, link, kill }
       nodes.push(node)
       return node
     },
     /** A node is about to stop or to die. */
-    forget(node: ClusterNode | undefined): void {
+    forget(node: LinkedNode | undefined): void {
       if (node !== undefined) nodes.splice(nodes.indexOf(node), 1)
     },
     async moveUntilEmpty(): Promise<void> {
@@ -128,7 +137,7 @@ export function createCluster(
       if (servers.chunks().length > 0) throw new Error('the log has chunks left')
     },
     /** A node goes, and another one comes. */
-    async replace(node: ClusterNode, how: 'stop' | 'kill'): Promise<void> {
+    async replace(node: LinkedNode, how: 'stop' | 'kill'): Promise<void> {
       this.forget(node)
       if (how === 'kill') void node.kill()
       else stopping.set(node, node.stop())
