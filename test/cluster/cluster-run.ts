@@ -6,9 +6,9 @@ import type { Cluster } from './open-cluster.ts'
 
 const resendMs = 4_000
 const devicesMax = 6
-const messagesEach = 6
-const faultyMs = 12_000
-const leaseAndMoreMs = 15_000
+const messagesEach = 5
+const faultyMs = 10_000
+const leaseAndMoreMs = 12_000
 
 /** What a run has shown. */
 export interface ClusterRunResult {

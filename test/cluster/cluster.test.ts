@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { runCluster } from './cluster-run.ts'
 
 /** Runs of the log in memory; each has its own faults. */
-const runs = { inMemory: 240, onDisk: 20, together: 20 }
+const runs = { inMemory: 250, onDisk: 10, together: 10 }
 const seeds = Array.from({ length: runs.inMemory + runs.onDisk }, (_, index) => index)
 const groups = seeds
   .filter((seed) => seed % runs.together === 0)

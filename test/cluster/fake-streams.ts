@@ -45,13 +45,15 @@ export function createFakeStreams(
 
   function takeRecord(streamName: string, record: { partitionKey: string; data: Buffer }) {
     const text = record.data.toString()
-    if (text.startsWith('bad')) return refused
+    if (text.startsWith('bad') && !streams.takesBad) return refused
     if (has(faults.throttled)) return throttled
     arrivals.push({ streamName, partitionKey: record.partitionKey, text })
     return { ok: true as const }
   }
 
-  return {
+  const streams = {
+    /** Streams take what is bad otherwise. */
+    takesBad: false,
     arrivals,
     faults,
     /** Streams that refuse everything. */
@@ -78,4 +80,5 @@ export function createFakeStreams(
       },
     }),
   }
+  return streams
 }

@@ -147,3 +147,63 @@ describe('dead letters', () => {
     await finish(cluster)
   })
 })
+
+/** Five records that no stream takes; those with even numbers go to the error action. */
+async function openWithLetters(): Promise<Cluster> {
+  const cluster = await openCluster(2)
+  const [node] = cluster.nodes
+  for (let number = 0; number < 10; number++) {
+    const record = strictRecord('one', `key-${number}`, `bad ${number}`)
+    if (node) await cluster.moveUntil(cluster.append(node, [record]))
+  }
+  await cluster.moveUntilEmpty()
+  await cluster.move(3_000)
+  return cluster
+}
+
+describe('operators', () => {
+  test('any node lists the dead letters of all lanes, page by page', async () => {
+    const cluster = await openWithLetters()
+    const keys: (string | undefined)[] = []
+    let nextToken: string | undefined
+    do {
+      const [, node] = cluster.nodes
+      const listed = node?.lanes.deadLetters.list({ nextToken, maxResults: 2 })
+      const page = await cluster.answerOf(listed ?? Promise.reject(new Error('no node')))
+      keys.push(...page.deadLetters.map(({ partitionKey }) => partitionKey))
+      nextToken = page.nextToken
+    } while (nextToken !== undefined)
+    expect(new Set(keys)).toEqual(new Set(['key-1', 'key-3', 'key-5', 'key-7', 'key-9']))
+    expect(keys).toHaveLength(5)
+    await finish(cluster)
+  })
+
+  test('the owners of their lanes replay and delete them, each once', async () => {
+    const cluster = await openWithLetters()
+    const { streams, nodes } = cluster
+    expect(cluster.ledger()).toMatchObject({ accepted: 15, deadLettered: 5 })
+    streams.takesBad = true
+    const replays = nodes.flatMap(({ lanes }) =>
+      [1, 2].map(() => lanes.deadLetters.replay({ ids: [idOf(cluster, 'key-1')] }, 'asIs')),
+    )
+    const replayed = await cluster.answerOf(Promise.all(replays))
+    expect(replayed.reduce((sum, { count }) => sum + count, 0)).toBe(1)
+    await cluster.moveUntilEmpty()
+    expect(streams.arrivals.filter(({ text }) => text === 'bad 1')).toHaveLength(1)
+    const deleted = await cluster.answerOf(
+      Promise.all(nodes.map(({ lanes }) => lanes.deadLetters.delete({}))),
+    )
+    expect(deleted.reduce((sum, { count }) => sum + count, 0)).toBe(4)
+    await cluster.move(3_000)
+    expect(letters(cluster)).toEqual([])
+    expect(cluster.ledger()).toMatchObject({ accepted: 15, deadLettered: 0, dropped: 4 })
+    await finish(cluster)
+  })
+})
+
+function idOf({ servers }: Cluster, key: string): string {
+  const found = servers
+    .deadLettersAfter(0, 1_000)
+    .find(({ data }) => Buffer.from(data).toString('latin1').includes(key))
+  return String(found?.sequence)
+}

@@ -131,6 +131,11 @@ export function createCluster(
     forget(node: LinkedNode | undefined): void {
       if (node !== undefined) nodes.splice(nodes.indexOf(node), 1)
     },
+    /** Moves the clock until there is an answer. */
+    async answerOf<Answer>(asked: Promise<Answer>): Promise<Answer> {
+      await moveUntil(asked.catch(() => undefined))
+      return asked
+    },
     async moveUntilEmpty(): Promise<void> {
       const lateMs = clock.monotonicMs() + healMs
       while (servers.chunks().length > 0 && clock.monotonicMs() < lateMs) await move(100)

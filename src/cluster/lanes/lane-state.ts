@@ -26,6 +26,8 @@ export interface LaneState {
   readonly ledger: readonly LaneLedgerRow[]
   /** Chunks that could not be read, and are among the dead letters as they were. */
   readonly damagedChunks: number
+  /** Dead letters that count no more, and are about to be removed from the log. */
+  readonly leavingLetters: readonly number[]
   /** Records that the owner has read and that are not settled, and their bytes. */
   readonly queuedRecords: number
   readonly queuedBytes: number
@@ -40,6 +42,7 @@ export const newLane: LaneState = Object.freeze({
   settled: {},
   ledger: [],
   damagedChunks: 0,
+  leavingLetters: [],
   queuedRecords: 0,
   queuedBytes: 0,
 })

@@ -44,8 +44,13 @@ interface LaneWriter {
    * @throws LaneLostError (rejects)
    */
   giveUp(letters: readonly LaneLetter[]): Promise<void>
-  /** Writes now. Resolves when everything that was settled before the call is in the log. */
-  flush(): Promise<void>
+  /**
+   * Writes now. Resolves when everything that was settled before the call is in the log.
+   *
+   * @returns the revision of that write
+   * @throws LaneLostError (rejects)
+   */
+  flush(): Promise<number>
   /** Writes no more. Those who wait are refused. */
   close(): void
 }
@@ -70,8 +75,6 @@ export function createLaneWriter(
     if (isHeld()) void write()
   })
   const letters = createWaitingLetters()
-  let running: Promise<void> | undefined
-  let isWanted = false
   lease.wakeAfter(renewMs)
 
   function isHeld(): boolean {
@@ -79,22 +82,12 @@ export function createLaneWriter(
     return !lease.isClosed()
   }
 
-  function write(): Promise<void> {
-    isWanted = true
-    running ??= run().finally(() => {
-      running = undefined
-    })
-    return running
-  }
-
-  async function run(): Promise<void> {
-    while (isWanted && !lease.isClosed()) {
-      isWanted = false
-      await writeOnce()
-      isWanted ||= !letters.isEmpty()
-    }
+  const write = createRepeatedWork(async () => {
+    if (lease.isClosed()) return
+    await writeOnce()
+    if (!letters.isEmpty()) void write()
     lease.wakeAfter(renewMs)
-  }
+  })
 
   async function writeOnce(): Promise<void> {
     const batch = letters.next()
@@ -134,8 +127,31 @@ export function createLaneWriter(
       void write()
       await Promise.all(written)
     },
-    flush: write,
+    async flush() {
+      await write()
+      if (lease.isClosed()) throw new LaneLostError(notOwned)
+      return revision
+    },
     close: () => close(new LaneLostError(notOwned)),
+  }
+}
+
+/** Does work that is asked for again while it goes on once more, and never twice at a time. */
+function createRepeatedWork(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let isWanted = false
+  async function run(): Promise<void> {
+    while (isWanted) {
+      isWanted = false
+      await work()
+    }
+  }
+  return () => {
+    isWanted = true
+    running ??= run().finally(() => {
+      running = undefined
+    })
+    return running
   }
 }
 

@@ -18,6 +18,8 @@ import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { WarningLog } from '../../telemetry/limited-log.ts'
 import type { ReplicatedLog } from '../log/replicated-log.ts'
 import { createFeedBudget } from './feed-budget.ts'
+import { createLaneDeadLetters } from './lane-dead-letters.ts'
+import type { LaneDeadLetters } from './lane-dead-letters.ts'
 import { createLaneGuard } from './lane-guard.ts'
 import type { LaneGuard } from './lane-guard.ts'
 import { countsOfRows, createLaneLedger } from './lane-ledger.ts'
@@ -44,6 +46,7 @@ export interface Lanes extends LaneGuard {
   nodes(): readonly string[]
   /** What became of all records of the cluster, as its owners have last written. */
   ledgerTotals(): LedgerCounts
+  readonly deadLetters: LaneDeadLetters
   /** Chunks that could not be read, of all lanes. */
   damagedChunks(): number
 }
@@ -124,6 +127,12 @@ export function createLanes(
         queued,
       )
     },
+    deadLetters: createLaneDeadLetters({
+      log,
+      owned: ownership.owned,
+      append,
+      leaving: () => new Set(ownership.states().flatMap((state) => state.leavingLetters)),
+    }),
     damagedChunks: () => ownership.states().reduce((sum, state) => sum + state.damagedChunks, 0),
   }
 }

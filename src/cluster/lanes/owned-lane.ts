@@ -17,6 +17,8 @@ import type { LaneLedger, Settlement } from './lane-ledger.ts'
 import { encodeLaneState } from './lane-state.ts'
 import type { LaneState } from './lane-state.ts'
 import { createLaneWriter } from './lane-writer.ts'
+import { createLetterRemoval } from './letter-removal.ts'
+import type { LetterRemoval } from './letter-removal.ts'
 import type { PlacedRecords } from './placed-records.ts'
 import { startFeed } from './start-feed.ts'
 
@@ -49,6 +51,15 @@ export interface OwnedLane {
    * @throws LaneLostError (rejects)
    */
   giveUp(letters: readonly SettlingLetter[]): Promise<void>
+  /** The dead letters of the lane that leave. */
+  readonly letters: LetterRemoval
+  /**
+   * Writes the state of the lane.
+   *
+   * @returns a sequence behind those of all dead letters that there are
+   * @throws LaneLostError (rejects)
+   */
+  writtenNow(): Promise<number>
   /**
    * Sends nothing more, waits a little for calls in flight, and hands the lane over. Resolves when
    * that is in the log, or when the lane is lost.
@@ -95,7 +106,7 @@ export function createOwnedLane(
   const chunks = createLaneChunks(state)
   const forgetting = createForgetting(dependencies, lane, (upTo) => chunks.forgotten(upTo))
   const held = createHeldChunks(dependencies, chunks, signal)
-  const states = createStates(dependencies, state, chunks)
+  const states = createStates(dependencies, state, chunks, () => letters.leaving())
   let isReleasing = false
 
   const writer = createLaneWriter(
@@ -118,11 +129,8 @@ export function createOwnedLane(
     held.clear()
   }
 
-  function settleByLetter({ chunk, index, of }: SettlingLetter): void {
-    if (index === undefined) chunks.settleDamaged(chunk)
-    else chunks.settle(chunk, index, of, 'deadLettered')
-    held.settled(chunk)
-  }
+  const ofLetters = { ...dependencies, ...chunks, ...writer, signal }
+  const letters = createLetterRemoval(ofLetters, lane, state.leavingLetters)
 
   const owned: OwnedLane = {
     lane,
@@ -134,15 +142,18 @@ export function createOwnedLane(
       held.settled(chunk)
       writer.touched()
     },
-    giveUp: (letters) =>
+    giveUp: (given) =>
       writer.giveUp(
-        letters.map((letter) => ({ data: letter.data, settle: () => settleByLetter(letter) })),
+        given.map((letter) => ({ data: letter.data, settle: () => held.settleByLetter(letter) })),
       ),
+    letters,
+    writtenNow: () => writer.flush(),
     async release() {
       isReleasing = true
       await calls.answered()
       states.released()
-      if (!signal.aborted) await writer.flush()
+      // It is lost meanwhile, or handed over.
+      await writer.flush().catch(() => undefined)
       owned.close()
     },
     close() {
@@ -166,6 +177,7 @@ function createStates(
   { unsaved }: Pick<OwnedLaneDependencies, 'unsaved'>,
   { epoch, owner, write }: LaneState,
   chunks: Pick<LaneChunks, 'addToLedger' | 'save'>,
+  leavingLetters: () => readonly number[],
 ) {
   const last = { owner, write }
   let watermarks: Watermarks = {}
@@ -182,7 +194,7 @@ function createStates(
       last.write += 1
       const said = chunks.save()
       watermarks = said.watermarks
-      return encodeLaneState({ ...said, ...last, epoch })
+      return encodeLaneState({ ...said, ...last, epoch, leavingLetters: leavingLetters() })
     },
   }
 }
@@ -208,22 +220,30 @@ function createCallCount(clock: Pick<Clock, 'monotonicMs' | 'sleep'>, signal: Ab
 /** The chunks that are in the outbox and not settled. */
 function createHeldChunks(
   { budget, placed }: Pick<OwnedLaneDependencies, 'budget' | 'placed'>,
-  chunks: Pick<LaneChunks, 'take'>,
+  chunks: Pick<LaneChunks, 'take' | 'settle' | 'settleDamaged'>,
   signal: AbortSignal,
 ) {
   const held = new Set<LaneChunk>()
+
+  function settled(chunk: LaneChunk): void {
+    if (chunk.left > 0 || !held.delete(chunk)) return
+    budget.remove(chunk.destination, chunk.bytes)
+    placed.left()
+  }
+
   return {
+    settled,
+    settleByLetter({ chunk, index, of }: SettlingLetter): void {
+      if (index === undefined) chunks.settleDamaged(chunk)
+      else chunks.settle(chunk, index, of, 'deadLettered')
+      settled(chunk)
+    },
     add(chunk: LaneChunk): void {
       if (signal.aborted) return
       chunks.take(chunk)
       if (chunk.left === 0) return
       held.add(chunk)
       budget.add(chunk.destination, chunk.bytes)
-    },
-    settled(chunk: LaneChunk): void {
-      if (chunk.left > 0 || !held.delete(chunk)) return
-      budget.remove(chunk.destination, chunk.bytes)
-      placed.left()
     },
     clear(): void {
       for (const { destination, bytes } of held) budget.remove(destination, bytes)

@@ -1,0 +1,85 @@
+/**
+ * Dead letters that leave a lane, by the hand of its owner. What leaves is counted and named in the
+ * state of the lane first, and then removed from the log: an owner that dies in between leaves the
+ * names, and the next owner removes them. So each is counted once.
+ */
+import type { ReplicatedLog } from '../log/replicated-log.ts'
+import { createLaneLedger } from './lane-ledger.ts'
+import type { LaneLedger } from './lane-ledger.ts'
+
+/** A dead letter that leaves. Damaged chunks belong to no action. */
+interface LeavingLetter {
+  readonly sequence: number
+  readonly of: { readonly ruleName: string; readonly actionIndex: number } | undefined
+}
+
+export interface LetterRemoval {
+  /** Those that leave, for the state of the lane. */
+  leaving(): readonly number[]
+  /**
+   * Takes a dead letter, so that nobody else moves it.
+   *
+   * @returns false when it is taken, or leaves
+   */
+  take(sequence: number): boolean
+  /** Gives one back that stays after all. */
+  putBack(sequence: number): void
+  /**
+   * Removes dead letters that were taken. Resolves when they count no more.
+   *
+   * @param isReplayed whether their records are in the log again; otherwise they are dropped
+   */
+  remove(letters: readonly LeavingLetter[], isReplayed: boolean): Promise<void>
+}
+
+interface LetterRemovalDependencies {
+  readonly log: Pick<ReplicatedLog, 'forget'>
+  readonly addToLedger: (ledger: LaneLedger) => void
+  /** Writes the state. */
+  readonly flush: () => Promise<number>
+  /** Aborts when this node owns the lane no more. */
+  readonly signal: AbortSignal
+}
+
+/** @param stored those that the last owner has named */
+export function createLetterRemoval(
+  { log, addToLedger, flush, signal }: LetterRemovalDependencies,
+  lane: number,
+  stored: readonly number[],
+): LetterRemoval {
+  const leaving = new Set(stored)
+  const taken = new Set<number>()
+  if (stored.length > 0) void forget(stored)
+
+  async function forget(sequences: readonly number[]): Promise<void> {
+    try {
+      await log.forget(lane, {}, sequences)
+      for (const sequence of sequences) leaving.delete(sequence)
+    } catch {
+      // The log is closed: the next owner removes them.
+    }
+  }
+
+  return {
+    leaving: () => [...leaving],
+    take(sequence) {
+      if (signal.aborted || leaving.has(sequence) || taken.has(sequence)) return false
+      taken.add(sequence)
+      return true
+    },
+    putBack: (sequence) => void taken.delete(sequence),
+    async remove(letters, isReplayed) {
+      const moved = createLaneLedger()
+      for (const { sequence, of } of letters) {
+        leaving.add(sequence)
+        taken.delete(sequence)
+        if (of === undefined) continue
+        moved.add(of.ruleName, of.actionIndex, 'deadLettered', -1)
+        if (!isReplayed) moved.add(of.ruleName, of.actionIndex, 'dropped')
+      }
+      addToLedger(moved)
+      await flush()
+      await forget(letters.map(({ sequence }) => sequence))
+    },
+  }
+}
