@@ -87,7 +87,7 @@ export async function openClusterState(
   const connection = createConnection(logger, place)
   let stop: (() => void) | undefined
   const present = new Promise<void>((resolve) => {
-    stop = state.watch('', {
+    stop = state.watch({
       ...copy.watcher,
       present(revision) {
         copy.watcher.present(revision)

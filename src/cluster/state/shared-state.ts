@@ -16,8 +16,6 @@ import { SluiceError } from '../../base/errors.ts'
 export interface SharedState {
   /** Undefined when there is no value. */
   get(key: string): Promise<StateEntry | undefined>
-  /** Entries whose keys begin with `prefix`, in the order of their keys. */
-  list(prefix: string): Promise<readonly StateEntry[]>
   /** @returns the revision; undefined when the key has a value */
   create(key: string, value: Uint8Array): Promise<number | undefined>
   /** @returns the new revision; undefined when the key has another revision, or no value */
@@ -32,7 +30,7 @@ export interface SharedState {
    *
    * @returns stops it
    */
-  watch(prefix: string, watcher: StateWatcher): () => void
+  watch(watcher: StateWatcher): () => void
 }
 
 export interface StateEntry {

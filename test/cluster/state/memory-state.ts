@@ -103,12 +103,6 @@ export function createMemoryStore(clock: Clock): MemoryStore {
     return {
       faults,
       get: (key) => answered(() => entries.get(key)),
-      list: (prefix) =>
-        answered(() =>
-          [...entries.values()]
-            .filter(({ key }) => key.startsWith(prefix))
-            .toSorted((left, right) => (left.key < right.key ? -1 : 1)),
-        ),
       create: (key, value) => written(() => (entries.has(key) ? undefined : change(key, value))),
       put: (key, value, before) =>
         written(() => (entries.get(key)?.revision === before ? change(key, value) : undefined)),
@@ -119,8 +113,8 @@ export function createMemoryStore(clock: Clock): MemoryStore {
           return true
         }),
       lastRevision: () => answered(() => revision),
-      watch(prefix, watcher) {
-        const watch = createWatch(prefix, watcher)
+      watch(watcher) {
+        const watch = createWatch(watcher)
         watches.add(watch)
         followers.add(watch.follow)
         if (faults.cut === undefined) watch.follow()
@@ -140,7 +134,7 @@ export function createMemoryStore(clock: Clock): MemoryStore {
       readonly stop: () => void
     }
 
-    function createWatch(prefix: string, watcher: StateWatcher): Watch {
+    function createWatch(watcher: StateWatcher): Watch {
       let seen: symbol | undefined
       let position = 0
       let isStopped = false
@@ -153,14 +147,12 @@ export function createMemoryStore(clock: Clock): MemoryStore {
           seen = store
           position = changes.length
           watcher.begin()
-          for (const entry of entries.values()) {
-            if (entry.key.startsWith(prefix)) watcher.entry(entry)
-          }
+          for (const entry of entries.values()) watcher.entry(entry)
           watcher.present(revision)
         }
         while (position < changes.length) {
           const next = changes[position++]
-          if (next?.key.startsWith(prefix) !== true) continue
+          if (next === undefined) continue
           if (next.entry) watcher.entry(next.entry)
           else watcher.deleted(next.key, next.revision)
         }
