@@ -15,6 +15,7 @@ import path from 'node:path'
 const floors = [
   '.',
   'cli',
+  'cli/cluster',
   'cli/engine',
   'cli/mqtt',
   'cli/rules',

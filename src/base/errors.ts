@@ -84,7 +84,11 @@ export const errorCatalogue = Object.freeze({
     true,
     'The receiver of a direct message has not acknowledged it in time.',
   ),
-  ServiceUnavailableException: kind(503, true, 'The engine is starting, stopping or out of room.'),
+  ServiceUnavailableException: kind(
+    503,
+    true,
+    'The engine is starting, stopping, out of room, or cut off from its cluster.',
+  ),
 
   // Codes of AWS Lambda for event source mappings.
   InvalidParameterValueException: kind(400, false, 'A parameter of the request is not valid.'),
@@ -141,6 +145,16 @@ export const errorCatalogue = Object.freeze({
     'The NATS servers, or what they store, are not as a cluster needs them.',
   ),
   ClusterUnavailable: kind(503, true, 'The log of the cluster is closed.'),
+  ClusterImportRefused: kind(
+    409,
+    false,
+    'Nothing was moved to or from a cluster: a file cannot be used, or what is there differs.',
+  ),
+  ClusterImportIncomplete: kind(
+    503,
+    true,
+    'A part was moved into a cluster; the message names it, and the command can be run again.',
+  ),
 
   BrokerUnreachable: kind(500, true, 'A command cannot connect to an MQTT broker.'),
   BrokerRefused: kind(

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { version } from '../base/version.ts'
 import { certsCommand } from './certs.ts'
+import { clusterCommand } from './cluster.ts'
 import { checkCommand } from './check.ts'
 import { deadLettersCommand } from './dead-letters.ts'
 import { evaluateCommand } from './evaluate.ts'
@@ -51,6 +52,7 @@ export function createProgram(host: Host): Command {
     policiesCommand,
     certsCommand,
     outboxCommand,
+    clusterCommand,
   ]
   for (const command of commands) program.addCommand(command(host))
   configureHelp(program, host)

@@ -9,7 +9,7 @@ import { createChanges } from './changes.ts'
 import { pageOfNames } from './page-of-names.ts'
 import type { PageQuery } from './page-of-names.ts'
 import { LostRace } from './records.ts'
-import type { OpenRecords, Records } from './records.ts'
+import type { OpenRecords, RecordForm, Records } from './records.ts'
 
 /**
  * The certificates of the registry, in memory and on disk. Private keys are made here and kept
@@ -74,6 +74,12 @@ const certificateSchema = Type.Object({
 })
 export type RegisteredCertificate = Readonly<Static<typeof certificateSchema>>
 
+export const certificateForm: RecordForm<typeof certificateSchema> = {
+  schema: certificateSchema,
+  nameOf: ({ certificateId }) => certificateId,
+  what: 'a certificate',
+}
+
 interface CertificatesDependencies {
   readonly clock: Clock
   readonly openRecords: OpenRecords
@@ -99,11 +105,7 @@ export async function openCertificates(
   dependencies: CertificatesDependencies,
 ): Promise<Certificates> {
   const { clock, arnOf, issuer, isTrusted, onDeactivated } = dependencies
-  const files = await dependencies.openRecords('certificates', {
-    schema: certificateSchema,
-    nameOf: ({ certificateId }) => certificateId,
-    what: 'a certificate',
-  })
+  const files = await dependencies.openRecords('certificates', certificateForm)
   const byId = new Map<string, RegisteredCertificate>()
   let isOpen = false
   files.follow((certificateId, record) => {

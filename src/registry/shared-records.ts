@@ -13,7 +13,7 @@ interface SharedRecordsDependencies {
 }
 
 /** The kinds of the entries in the state of a cluster. */
-const registryKinds = Object.freeze({ things: 'thing', certificates: 'certificate' })
+export const registryKinds = Object.freeze({ things: 'thing', certificates: 'certificate' })
 
 /** @returns a function that opens the things and certificates of a cluster */
 export function createOpenSharedRecords({

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { defined } from '../base/defined.ts'
 import { invalidRequest } from '../base/errors.ts'
+import type { RecordForm } from './records.ts'
 
 /** A thing as it is kept, and the limits of AWS IoT's registry. */
 
@@ -16,7 +17,7 @@ const attributesMax = Object.freeze({ withoutType: 3, withType: 50 })
 export const thingPrincipalTypes = ['NON_EXCLUSIVE_THING', 'EXCLUSIVE_THING'] as const
 export type ThingPrincipalType = (typeof thingPrincipalTypes)[number]
 
-export const thingSchema = Type.Object({
+const thingSchema = Type.Object({
   thingName: Type.String({ pattern: thingNamePattern }),
   thingId: Type.String(),
   thingTypeName: Type.Optional(Type.String({ pattern: thingNamePattern })),
@@ -29,6 +30,12 @@ export const thingSchema = Type.Object({
     Type.Enum(thingPrincipalTypes),
   ),
 })
+
+export const thingForm: RecordForm<typeof thingSchema> = {
+  schema: thingSchema,
+  nameOf: ({ thingName }) => thingName,
+  what: 'a thing',
+}
 
 type StoredThing = Static<typeof thingSchema>
 

@@ -5,7 +5,7 @@ import { createChanges } from './changes.ts'
 import { pageOfNames } from './page-of-names.ts'
 import type { PageQuery } from './page-of-names.ts'
 import type { OpenRecords } from './records.ts'
-import { checkAttributes, thingSchema } from './thing-record.ts'
+import { checkAttributes, thingForm } from './thing-record.ts'
 import type { Attributes, Thing, ThingPrincipalType } from './thing-record.ts'
 
 /** The things of the registry, in memory and on disk. What is in memory is on disk. */
@@ -80,11 +80,7 @@ export async function openThings({
   arnOf,
   hasCertificate,
 }: ThingsDependencies): Promise<Things> {
-  const files = await openRecords('things', {
-    schema: thingSchema,
-    nameOf: ({ thingName }) => thingName,
-    what: 'a thing',
-  })
+  const files = await openRecords('things', thingForm)
   const book = createBook()
   files.follow((thingName, thing) => (thing ? book.set(thing) : book.delete(thingName)))
   const changes = createChanges(files)

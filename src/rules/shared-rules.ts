@@ -130,10 +130,10 @@ function createTextWrites(
 const bytesOf = (text: string | undefined) => (text === undefined ? undefined : Buffer.from(text))
 
 /** The value of an entry. */
-const sharedRuleText = (rule: StoredRule): string => JSON.stringify(rule)
+export const sharedRuleText = (rule: StoredRule): string => JSON.stringify(rule)
 
 /** @throws SluiceError InvalidRequestException: it is none of ours */
-function parseSharedRule(name: string, value: Buffer, place: string): StoredRule {
+export function parseSharedRule(name: string, value: Buffer, place: string): StoredRule {
   try {
     const stored: unknown = JSON.parse(value.toString())
     if (storedValidator.Check(stored)) return stored

@@ -104,11 +104,11 @@ function filesOf(name: string, entry: StateEntry | undefined, place: string): Fo
 }
 
 /** The value of an entry. */
-const sharedPolicyText = ({ versions, targets }: PolicyRecord): string =>
+export const sharedPolicyText = ({ versions, targets }: PolicyRecord): string =>
   JSON.stringify({ versions, targets })
 
 /** @throws SluiceError IdentityFileInvalid: it is none of ours */
-function parseSharedPolicy(name: string, value: Buffer, place: string): PolicyRecord {
+export function parseSharedPolicy(name: string, value: Buffer, place: string): PolicyRecord {
   try {
     const stored: unknown = JSON.parse(value.toString())
     if (storedValidator.Check(stored)) return recordOf(stored)
