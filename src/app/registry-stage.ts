@@ -10,7 +10,7 @@ import type { PolicyStore } from '../identity/policies/policy-store.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
 import type { Config } from '../config/config.ts'
 import { describeThing } from '../registry/thing-record.ts'
-import { openRegistry, registryFolderName } from '../registry/registry.ts'
+import { openRegistry, registryFolderName, scopeFileName } from '../registry/registry.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
 import { readJson } from '../sql/values/json-reader.ts'
@@ -125,8 +125,6 @@ async function refuseLost(folder: DataFolder, directory: string): Promise<void> 
       'Put it back from a backup, or make an empty folder to begin anew',
   )
 }
-
-const scopeFileName = 'policies-for-registered'
 
 /**
  * Notes in the data folder that an operation made the folder of policies, which is empty or absent

@@ -18,6 +18,8 @@ export interface Registry {
 
 /** The folder in the data folder, with one folder for each kind of resource. */
 export const registryFolderName = 'registry'
+/** The file in it that notes that policies are for registered certificates alone. */
+export const scopeFileName = 'policies-for-registered'
 
 interface RegistryDependencies extends Omit<
   Parameters<typeof openCertificates>[0],

@@ -6,20 +6,23 @@ import { parseAccessKeys } from '../../identity/access-keys/access-keys.ts'
 import { parsePasswordFile } from '../../identity/passwords/password-file.ts'
 import { createPolicyFiles } from '../../identity/policies/policy-records.ts'
 import {
+  narrowScope,
   parseSharedPolicy,
   policyKinds,
+  scopeName,
   sharedPolicyText,
 } from '../../identity/policies/shared-policies.ts'
 import { secretKinds } from '../../identity/shared-secrets.ts'
 import { certificateForm } from '../../registry/certificates.ts'
 import { openRecordFiles } from '../../registry/record-files.ts'
 import type { RecordForm } from '../../registry/records.ts'
-import { registryFolderName } from '../../registry/registry.ts'
+import { registryFolderName, scopeFileName } from '../../registry/registry.ts'
 import { registryKinds } from '../../registry/shared-records.ts'
 import { thingForm } from '../../registry/thing-record.ts'
 import { readPayloadFile } from '../../rules/payload.ts'
 import { createRuleFiles, makeFolder, parseMetadata } from '../../rules/rule-files.ts'
 import { parseSharedRule, ruleKind, sharedRuleText } from '../../rules/shared-rules.ts'
+import { writeDurably } from '../../storage/durable-file.ts'
 import { ifPresent, nodeFileReads } from '../../storage/file-reads.ts'
 import { readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
 
@@ -69,6 +72,7 @@ const rules: FolderPart = {
     return values
   },
   async write(folder, values) {
+    if (values.size === 0) return
     const directory = path.join(folder, 'rules')
     await makeFolder(directory)
     const files = createRuleFiles(directory)
@@ -101,6 +105,8 @@ const policies: FolderPart = {
     return values
   },
   async write(folder, values) {
+    // An empty folder of policies would deny everything.
+    if (values.size === 0) return
     const directory = path.join(folder, 'policies')
     await makeFolder(directory)
     const files = createPolicyFiles(directory)
@@ -108,6 +114,25 @@ const policies: FolderPart = {
       const record = parseSharedPolicy(name, Buffer.from(value), 'the cluster')
       await files.change(name, () => record)
     }
+  },
+}
+
+/** Whether policies are for registered certificates alone: a file notes that in a data folder. */
+const policyScope: FolderPart = {
+  title: 'scopes of policies',
+  kind: policyKinds.scope,
+  async read(folder) {
+    const file = path.join(folder, registryFolderName, scopeFileName)
+    const isNarrow = await isThere(file)
+    return new Map(isNarrow ? [[scopeName, narrowScope]] : [])
+  },
+  async write(folder, values) {
+    if (values.get(scopeName) !== narrowScope) return
+    const directory = path.join(path.resolve(folder), registryFolderName)
+    await makeFolder(directory)
+    // It holds for this folder of policies, and for no other one.
+    const text = path.join(path.resolve(folder), 'policies')
+    await writeDurably(path.join(directory, scopeFileName), text, { mode: 0o600 })
   },
 }
 
@@ -193,6 +218,7 @@ export const folderParts: readonly FolderPart[] = Object.freeze([
   recordPart('certificates', certificateForm),
   recordPart('things', thingForm),
   policies,
+  policyScope,
   passwords,
   accessKeys,
   rules,

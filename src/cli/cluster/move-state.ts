@@ -51,8 +51,8 @@ export async function importFolder(
   for (const plan of plans) if (plan.values.size > 0) print(lineOfPlan(plan, dryRun, force))
   if (conflicts.length > 0 && !force && !dryRun) {
     throw refused(
-      `${conflicts.length} entries of ${state.place} differ, and nothing was written ` +
-        `(${listOf(conflicts)}): --force writes over them`,
+      `${counted(conflicts.length, 'entry differs', 'entries differ')} in ${state.place}, and nothing was ` +
+        `written (${listOf(conflicts)}): --force writes over what differs`,
     )
   }
   if (dryRun) {
@@ -74,7 +74,8 @@ async function planImport(
   }
   if (faults.length === 0) return plans
   throw refused(
-    `${faults.length} files cannot be used, and nothing was written:\n  ${faults.join('\n  ')}`,
+    `${counted(faults.length, 'file', 'files')} cannot be used, and nothing was written:\n  ` +
+      faults.join('\n  '),
   )
 }
 
@@ -139,7 +140,7 @@ async function writeAll({ state, print }: MoveDependencies, plans: readonly Plan
       if (written.length % 1_000 === 0) print(`${written.length} of ${total} are written`)
     }
   }
-  print(`${written.length} entries were written to ${state.place}.`)
+  print(`Written to ${state.place}: ${counted(written.length, 'entry', 'entries')}.`)
 }
 
 function incomplete(
@@ -181,6 +182,8 @@ export async function exportFolder(
   }
   print(`What ${state.place} holds was written to ${folder}.`)
 }
+
+const counted = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`
 
 const refused = (message: string) => new SluiceError('ClusterImportRefused', message)
 

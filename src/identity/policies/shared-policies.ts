@@ -37,7 +37,9 @@ interface SharedPolicies {
 /** Attempts of one change, when other nodes change the same policy. */
 const attemptsMax = 10
 /** The name of the entry that is there once policies are enforced. */
-const scopeName = 'scope'
+export const scopeName = 'scope'
+/** What it says while policies are for registered certificates alone. */
+export const narrowScope = JSON.stringify({ isForRegistered: true })
 
 export function createSharedPolicies({ policies, scope, place }: SharedPolicies): PolicyRecords {
   const recordIn = (name: string, entry: StateEntry | undefined) =>
@@ -131,10 +133,9 @@ export function createSharedScope(
   view: StateView,
 ): FolderScope & { readonly narrow: () => Promise<void> } {
   const wide = JSON.stringify({ isForRegistered: false })
-  const narrow = JSON.stringify({ isForRegistered: true })
   let isWidened = false
   return {
-    isForRegistered: () => !isWidened && view.get(scopeName)?.value.toString() === narrow,
+    isForRegistered: () => !isWidened && view.get(scopeName)?.value.toString() === narrowScope,
     widen() {
       isWidened = true
       // Every node finds out by itself; the entry is for those that start later.
@@ -142,7 +143,7 @@ export function createSharedScope(
     },
     async narrow() {
       // Another node may have been first.
-      await view.put(scopeName, narrow, undefined)
+      await view.put(scopeName, narrowScope, undefined)
     },
   }
 }

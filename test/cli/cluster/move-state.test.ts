@@ -6,6 +6,7 @@ import { createAccessKey } from '../../../src/identity/access-keys/access-keys.t
 import { setPassword } from '../../../src/identity/passwords/password-file.ts'
 import { createPolicyFiles } from '../../../src/identity/policies/policy-records.ts'
 import { createPolicyStore } from '../../../src/identity/policies/policy-store.ts'
+import { createSharedScope } from '../../../src/identity/policies/shared-policies.ts'
 import { createTestCluster } from '../../cluster/state/state-fixtures.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { openStore, payloadOf, temporaryFolder } from '../../rules/rule-fixtures.ts'
@@ -76,7 +77,7 @@ test('what a folder holds comes back from the cluster as it was', async () => {
     'passwords: 1 to be added',
     'access keys: 1 to be added',
     'rules: 2 to be added',
-    '7 entries were written to cluster test.',
+    'Written to cluster test: 7 entries.',
   ])
   const other = await joinCluster(node.cluster)
   const out = path.join(await temporaryFolder(), 'new')
@@ -96,7 +97,7 @@ describe('an import', () => {
     node.lines.length = 0
     await importFolder(node, { folder, force: false, dryRun: false })
     expect(node.lines).toContain('rules: 0 to be added, 2 the same')
-    expect(node.lines.at(-1)).toBe('0 entries were written to cluster test.')
+    expect(node.lines.at(-1)).toBe('Written to cluster test: 0 entries.')
   })
 
   test('does not write over what differs, unless it is told to', async () => {
@@ -109,8 +110,8 @@ describe('an import', () => {
       {
         code: 'ClusterImportRefused',
         message:
-          '1 entries of cluster test differ, and nothing was written (rules: r): ' +
-          '--force writes over them',
+          '1 entry differs in cluster test, and nothing was written (rules: r): ' +
+          '--force writes over what differs',
       },
     )
     expect(node.cluster.store.entries.size).toBe(2)
@@ -177,6 +178,26 @@ describe('an import', () => {
       },
     )
   })
+})
+
+test('policies that are for registered certificates alone stay so', async () => {
+  const folder = await fullFolder()
+  await writeFile(path.join(folder, 'registry', 'policies-for-registered'), '/elsewhere/policies')
+  const node = await joinCluster()
+  await importFolder(node, { folder, force: false, dryRun: false })
+  expect(createSharedScope(node.state.view('policies')).isForRegistered()).toBe(true)
+  const out = await temporaryFolder()
+  await exportFolder(node, { folder: out, force: false })
+  const noted = await readFile(path.join(out, 'registry', 'policies-for-registered'), 'utf8')
+  expect(noted).toBe(path.join(out, 'policies'))
+})
+
+test('an export of a cluster without policies makes no folder of them, which would deny', async () => {
+  const node = await joinCluster()
+  await node.state.view('rule').put('r', JSON.stringify({ payload: '{}' }), undefined)
+  const folder = await temporaryFolder()
+  await exportFolder(node, { folder, force: false })
+  expect(await readdir(folder)).toEqual(['rules'])
 })
 
 test('an export does not write into a folder that is in use, unless it is told to', async () => {
