@@ -48,6 +48,7 @@ export async function runCluster(seed: number, hasDisk: boolean): Promise<Cluste
   // The lease of a node that has died at last runs out, and the others share its lanes.
   await move(leaseAndMoreMs)
   cluster.checkShares()
+  cluster.checkLetters()
   const ledger = cluster.ledger()
   await cluster.end()
   check(cluster, devices, ledger)

@@ -197,6 +197,12 @@ describe('operators', () => {
     await cluster.move(3_000)
     expect(letters(cluster)).toEqual([])
     expect(cluster.ledger()).toMatchObject({ accepted: 15, deadLettered: 0, dropped: 4 })
+    const [node] = nodes
+    expect(node?.lanes.ledger('telemetry')).toEqual([
+      { actionIndex: 0, ...cluster.ledger(), handedOver: 5, delivered: 11 },
+    ])
+    expect(node?.lanes.deadLetterBytes()).toBe(0)
+    expect(node?.lanes.bytes()).toBe(0)
     await finish(cluster)
   })
 })

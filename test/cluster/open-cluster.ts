@@ -172,6 +172,13 @@ export function createCluster(
       if (first === undefined) throw new Error('no node is left')
       return first.lanes.ledgerTotals()
     },
+    /** The bytes of dead letters that the lanes count must be those that the log has. */
+    checkLetters(): void {
+      const counted = nodes[0]?.lanes.deadLetterBytes()
+      const stored = servers.deadLettersAfter(0, 100_000)
+      const bytes = stored.reduce((sum, { data }) => sum + data.length, 0)
+      if (counted !== bytes) findings.push(`${counted} bytes of dead letters are ${bytes}`)
+    },
     checkShares(): void {
       const owned = nodes.map(({ lanes }) => lanes.owned())
       const counts = owned.map(({ length }) => length)

@@ -10,7 +10,7 @@
  */
 import type { Watermarks } from '../log/replicated-log.ts'
 import { createLaneLedger } from './lane-ledger.ts'
-import type { LaneLedger, Settlement } from './lane-ledger.ts'
+import type { LaneLedger, LaneLedgerRow, Settlement } from './lane-ledger.ts'
 import type { LaneState, SettledPart } from './lane-state.ts'
 
 /** A chunk that the owner of its lane has read. */
@@ -25,6 +25,8 @@ export interface LaneChunk {
   /** Records that are not settled. */
   left: number
   isTaken: boolean
+  /** What it adds to the ledger when it is taken. */
+  readonly queued: LaneLedger
   /** What the written states do not count yet. */
   readonly unsaved: LaneLedger
 }
@@ -35,10 +37,13 @@ interface OfAction {
   readonly actionIndex: number
 }
 
+/** The action of each record, or the number of records whose actions are not known. */
+export type OfRecords = readonly OfAction[] | number
+
 /** What the chunks add to the state of their lane. */
 type ChunksState = Pick<
   LaneState,
-  'watermarks' | 'settled' | 'ledger' | 'damagedChunks' | 'queuedRecords' | 'queuedBytes'
+  'watermarks' | 'settled' | 'ledger' | 'damagedChunks' | 'queuedBytes'
 >
 
 export interface LaneChunks {
@@ -47,7 +52,7 @@ export interface LaneChunks {
   /** Where to read on: after what was taken of each destination. */
   taken(): Watermarks
   /** Makes a chunk. Those of its records that an earlier owner has settled are marked. */
-  read(chunk: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>, count: number): LaneChunk
+  read(chunk: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>, of: OfRecords): LaneChunk
   /** Takes a chunk, the next one of its destination. Its records may be settled already. */
   take(chunk: LaneChunk): void
   /** @returns false when the record was settled before */
@@ -77,9 +82,9 @@ interface OfDestination {
 
 export function createLaneChunks(state: LaneState): LaneChunks {
   const destinations = new Map<string, OfDestination>()
-  const ledger = createLaneLedger(state.ledger)
-  const queued = { records: 0, bytes: 0 }
+  const ledger = createLaneLedger(state.ledger.map(withoutQueued))
   let { damagedChunks } = state
+  let queuedBytes = 0
 
   function ofToken(token: string): OfDestination {
     const known = destinations.get(token)
@@ -96,33 +101,37 @@ export function createLaneChunks(state: LaneState): LaneChunks {
 
   function settleIn(chunk: LaneChunk, count: number): void {
     chunk.left -= count
-    if (!chunk.isTaken) return
-    queued.records -= count
-    if (chunk.left === 0) queued.bytes -= chunk.bytes
+    if (chunk.isTaken && chunk.left === 0) queuedBytes -= chunk.bytes
   }
 
   return {
     lastTaken: (destination) => ofToken(destination).lastTaken,
     taken: () =>
       Object.fromEntries(Array.from(destinations, ([token, of]) => [token, of.lastTaken])),
-    read({ destination, sequence, bytes }, count) {
+    read({ destination, sequence, bytes }, records) {
+      const count = typeof records === 'number' ? records : records.length
       const settled = settledOf(ofToken(destination).earlier.get(sequence) ?? [], count)
       const left = count - settled.reduce((sum, one) => sum + one, 0)
-      const unsaved = createLaneLedger()
-      return { destination, sequence, bytes, settled, left, isTaken: false, unsaved }
+      const [unsaved, queued] = [createLaneLedger(), createLaneLedger()]
+      for (const [index, of] of (typeof records === 'number' ? [] : records).entries()) {
+        if (settled[index] === 0) queued.add(of.ruleName, of.actionIndex, 'queued')
+      }
+      return { destination, sequence, bytes, settled, left, isTaken: false, unsaved, queued }
     },
     take(chunk) {
       const of = ofToken(chunk.destination)
       chunk.isTaken = true
       of.lastTaken = chunk.sequence
       of.chunks.push(chunk)
-      queued.records += chunk.left
-      if (chunk.left > 0) queued.bytes += chunk.bytes
+      ledger.addAll(chunk.queued.rows())
+      chunk.queued.clear()
+      if (chunk.left > 0) queuedBytes += chunk.bytes
     },
     settle(chunk, index, { ruleName, actionIndex }, how) {
       if (chunk.settled[index] !== 0) return false
       chunk.settled[index] = 1
       chunk.unsaved.add(ruleName, actionIndex, how)
+      chunk.unsaved.add(ruleName, actionIndex, 'queued', -1)
       settleIn(chunk, 1)
       return true
     },
@@ -134,8 +143,7 @@ export function createLaneChunks(state: LaneState): LaneChunks {
     addToLedger: (other) => ledger.addAll(other.rows()),
     save() {
       const saved = saveChunks(destinations, ledger)
-      const { records: queuedRecords, bytes: queuedBytes } = queued
-      return { ...saved, ledger: ledger.rows(), damagedChunks, queuedRecords, queuedBytes }
+      return { ...saved, ledger: ledger.rows(), damagedChunks, queuedBytes }
     },
     forgotten(upTo) {
       for (const [token, of] of destinations) {
@@ -145,6 +153,11 @@ export function createLaneChunks(state: LaneState): LaneChunks {
       }
     },
   }
+}
+
+function withoutQueued(row: LaneLedgerRow): LaneLedgerRow {
+  const [ruleName, actionIndex, delivered, handedOver, deadLettered, dropped] = row
+  return [ruleName, actionIndex, delivered, handedOver, deadLettered, dropped, 0]
 }
 
 /** Moves the watermarks on, and counts in the ledger what the state says of settled records. */

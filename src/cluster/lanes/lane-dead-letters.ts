@@ -114,7 +114,9 @@ export function createLaneDeadLetters(parts: LaneDeadLettersDependencies): LaneD
   }
 }
 
-const leavingOf = ({ sequence, deadLetter: of }: ReadLetter) => ({ sequence, of })
+const leavingOf = ({ sequence, data, deadLetter: of }: ReadLetter) => {
+  return { sequence, bytes: data.length, of }
+}
 
 async function recordsOf(
   { deadLetter }: ReadLetter,

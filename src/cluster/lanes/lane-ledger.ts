@@ -1,15 +1,26 @@
 /**
  * What became of the records of a lane, for each rule and action. A row counts records that are
  * settled, in the same write of progress that settles them: so each record counts once, however
- * often it was delivered. What is accepted is the sum of a row and of what still waits.
+ * often it was delivered. What is accepted is the sum of a row.
  */
-import type { LedgerCounts } from '../../outbox/outbox.ts'
+import type { ActionLedger, LedgerCounts } from '../../outbox/outbox.ts'
 
-/** The ways in which a record is settled, in the order of the numbers of a row. */
-const settlements = Object.freeze(['delivered', 'handedOver', 'deadLettered', 'dropped'])
+/** The ways in which a record is settled. */
 export type Settlement = 'delivered' | 'handedOver' | 'deadLettered' | 'dropped'
 
-/** Rule name, action index, and a number for each of `settlements`. */
+/**
+ * In the order of the numbers of a row. `queued`: what the owner has read and not settled; each
+ * owner counts it anew.
+ */
+const counters: readonly (Settlement | 'queued')[] = Object.freeze([
+  'delivered',
+  'handedOver',
+  'deadLettered',
+  'dropped',
+  'queued',
+])
+
+/** Rule name, action index, and a number for each of `counters`. */
 export type LaneLedgerRow = readonly [
   ruleName: string,
   actionIndex: number,
@@ -17,13 +28,19 @@ export type LaneLedgerRow = readonly [
   handedOver: number,
   deadLettered: number,
   dropped: number,
+  queued: number,
 ]
 
 /** Rows of a lane. Of more, the oldest are summed up in the row of no rule. */
 const laneRowsMax = 4_000
 
 export interface LaneLedger {
-  add(ruleName: string, actionIndex: number, settlement: Settlement, count?: number): void
+  add(
+    ruleName: string,
+    actionIndex: number,
+    counter: (typeof counters)[number],
+    count?: number,
+  ): void
   /** Adds all rows of another. */
   addAll(rows: Iterable<LaneLedgerRow>): void
   rows(): LaneLedgerRow[]
@@ -37,7 +54,7 @@ export function createLaneLedger(stored: Iterable<LaneLedgerRow> = []): LaneLedg
     const key = `${ruleName} ${actionIndex}`
     const known = rows.get(key)
     if (known !== undefined) return known.numbers
-    const numbers = settlements.map(() => 0)
+    const numbers = counters.map(() => 0)
     rows.set(key, { ruleName, actionIndex, numbers })
     if (rows.size > laneRowsMax) sumUpOldest()
     return numbers
@@ -60,16 +77,16 @@ export function createLaneLedger(stored: Iterable<LaneLedgerRow> = []): LaneLedg
 
   addAll(stored)
   return {
-    add(ruleName, actionIndex, settlement, count = 1) {
+    add(ruleName, actionIndex, counter, count = 1) {
       const numbers = numbersOf(ruleName, actionIndex)
-      const index = settlements.indexOf(settlement)
+      const index = counters.indexOf(counter)
       numbers[index] = (numbers[index] ?? 0) + count
     },
     addAll,
     rows: () =>
       Array.from(rows.values(), ({ ruleName, actionIndex, numbers }) => {
-        const [delivered = 0, handedOver = 0, deadLettered = 0, dropped = 0] = numbers
-        return [ruleName, actionIndex, delivered, handedOver, deadLettered, dropped]
+        const [delivered = 0, handedOver = 0, deadLettered = 0, dropped = 0, queued = 0] = numbers
+        return [ruleName, actionIndex, delivered, handedOver, deadLettered, dropped, queued]
       }),
     clear: () => rows.clear(),
   }
@@ -80,11 +97,26 @@ function addTo(target: number[], numbers: readonly number[]): void {
 }
 
 /** The counts of rows together, as the outbox of one node gives them. */
-export function countsOfRows(rows: Iterable<LaneLedgerRow>, queued: number): LedgerCounts {
-  const sums = [0, 0, 0, 0]
+export function countsOfRows(rows: Iterable<LaneLedgerRow>): LedgerCounts {
+  const sums = counters.map(() => 0)
   for (const [, , ...numbers] of rows) addTo(sums, numbers)
-  const [sent = 0, handedOver = 0, deadLettered = 0, dropped = 0] = sums
+  const [sent = 0, handedOver = 0, deadLettered = 0, dropped = 0, queued = 0] = sums
   const delivered = sent + handedOver
   const accepted = delivered + queued + deadLettered + dropped
   return { accepted, delivered, queued, deadLettered, dropped, handedOver }
+}
+
+/** The counts of the actions of a rule, in their order. */
+export function actionsOfRule(
+  rows: readonly LaneLedgerRow[],
+  ruleName: string,
+): readonly ActionLedger[] {
+  const ofRule = rows.filter(([name]) => name === ruleName)
+  const indexes = [...new Set(ofRule.map(([, actionIndex]) => actionIndex))]
+  return indexes
+    .toSorted((left, right) => left - right)
+    .map((actionIndex) => {
+      const ofAction = ofRule.filter(([, index]) => index === actionIndex)
+      return { actionIndex, ...countsOfRows(ofAction) }
+    })
 }

@@ -28,9 +28,10 @@ export interface LaneState {
   readonly damagedChunks: number
   /** Dead letters that count no more, and are about to be removed from the log. */
   readonly leavingLetters: readonly number[]
-  /** Records that the owner has read and that are not settled, and their bytes. */
-  readonly queuedRecords: number
+  /** Of the chunks that the owner has read and that are not settled. */
   readonly queuedBytes: number
+  /** Of the dead letters of the lane. */
+  readonly letterBytes: number
 }
 
 /** A lane that nobody has owned yet. */
@@ -43,8 +44,8 @@ export const newLane: LaneState = Object.freeze({
   ledger: [],
   damagedChunks: 0,
   leavingLetters: [],
-  queuedRecords: 0,
   queuedBytes: 0,
+  letterBytes: 0,
 })
 
 export function encodeLaneState(state: LaneState): Buffer {

@@ -13,7 +13,7 @@
  *   nothing once the lane has another owner.
  */
 import type { Clock } from '../../base/clock.ts'
-import type { LedgerCounts, NewRecord, Outbox } from '../../outbox/outbox.ts'
+import type { ActionLedger, LedgerCounts, NewRecord, Outbox } from '../../outbox/outbox.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { WarningLog } from '../../telemetry/limited-log.ts'
 import type { ReplicatedLog } from '../log/replicated-log.ts'
@@ -22,7 +22,7 @@ import { createLaneDeadLetters } from './lane-dead-letters.ts'
 import type { LaneDeadLetters } from './lane-dead-letters.ts'
 import { createLaneGuard } from './lane-guard.ts'
 import type { LaneGuard } from './lane-guard.ts'
-import { countsOfRows, createLaneLedger } from './lane-ledger.ts'
+import { actionsOfRule, countsOfRows, createLaneLedger } from './lane-ledger.ts'
 import { createLaneOutbox } from './lane-outbox.ts'
 import { createLaneOwnership } from './lane-ownership.ts'
 import { createLogAppend } from './log-append.ts'
@@ -46,7 +46,13 @@ export interface Lanes extends LaneGuard {
   nodes(): readonly string[]
   /** What became of all records of the cluster, as its owners have last written. */
   ledgerTotals(): LedgerCounts
+  /** The same for the actions of a rule. */
+  ledger(ruleName: string): readonly ActionLedger[]
+  /** Bytes of the chunks that the owners of all lanes have read and that are not settled. */
+  bytes(): number
   readonly deadLetters: LaneDeadLetters
+  /** Bytes of the dead letters of all lanes. */
+  deadLetterBytes(): number
   /** Chunks that could not be read, of all lanes. */
   damagedChunks(): number
 }
@@ -105,6 +111,10 @@ export function createLanes(
   const appending = createLogAppend({ log, clock, onDropped: countDropped })
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
 
+  const rows = () => ownership.states().flatMap(({ ledger }) => ledger)
+  const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks') =>
+    ownership.states().reduce((sum, state) => sum + state[member], 0)
+
   function countDropped(records: readonly NewRecord[]): void {
     for (const { ruleName, actionIndex } of records) unsaved.add(ruleName, actionIndex, 'dropped')
   }
@@ -119,20 +129,16 @@ export function createLanes(
     },
     owned: () => [...ownership.owned.keys()].toSorted((left, right) => left - right),
     nodes: () => ownership.nodes(),
-    ledgerTotals() {
-      const states = ownership.states()
-      const queued = states.reduce((sum, { queuedRecords }) => sum + queuedRecords, 0)
-      return countsOfRows(
-        states.flatMap(({ ledger }) => ledger),
-        queued,
-      )
-    },
+    ledger: (ruleName) => actionsOfRule(rows(), ruleName),
+    ledgerTotals: () => countsOfRows(rows()),
+    bytes: () => sumOf('queuedBytes'),
+    deadLetterBytes: () => sumOf('letterBytes'),
     deadLetters: createLaneDeadLetters({
       log,
       owned: ownership.owned,
       append,
       leaving: () => new Set(ownership.states().flatMap((state) => state.leavingLetters)),
     }),
-    damagedChunks: () => ownership.states().reduce((sum, state) => sum + state.damagedChunks, 0),
+    damagedChunks: () => sumOf('damagedChunks'),
   }
 }

@@ -10,12 +10,15 @@ import type { LaneLedger } from './lane-ledger.ts'
 /** A dead letter that leaves. Damaged chunks belong to no action. */
 interface LeavingLetter {
   readonly sequence: number
+  readonly bytes: number
   readonly of: { readonly ruleName: string; readonly actionIndex: number } | undefined
 }
 
 export interface LetterRemoval {
   /** Those that leave, for the state of the lane. */
   leaving(): readonly number[]
+  /** Bytes of those that have begun to leave since the last call. */
+  leftBytes(): number
   /**
    * Takes a dead letter, so that nobody else moves it.
    *
@@ -49,6 +52,7 @@ export function createLetterRemoval(
 ): LetterRemoval {
   const leaving = new Set(stored)
   const taken = new Set<number>()
+  let leftBytes = 0
   if (stored.length > 0) void forget(stored)
 
   async function forget(sequences: readonly number[]): Promise<void> {
@@ -62,6 +66,11 @@ export function createLetterRemoval(
 
   return {
     leaving: () => [...leaving],
+    leftBytes() {
+      const bytes = leftBytes
+      leftBytes = 0
+      return bytes
+    },
     take(sequence) {
       if (signal.aborted || leaving.has(sequence) || taken.has(sequence)) return false
       taken.add(sequence)
@@ -70,8 +79,9 @@ export function createLetterRemoval(
     putBack: (sequence) => void taken.delete(sequence),
     async remove(letters, isReplayed) {
       const moved = createLaneLedger()
-      for (const { sequence, of } of letters) {
+      for (const { sequence, bytes, of } of letters) {
         leaving.add(sequence)
+        leftBytes += bytes
         taken.delete(sequence)
         if (of === undefined) continue
         moved.add(of.ruleName, of.actionIndex, 'deadLettered', -1)

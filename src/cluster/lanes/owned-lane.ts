@@ -106,7 +106,7 @@ export function createOwnedLane(
   const chunks = createLaneChunks(state)
   const forgetting = createForgetting(dependencies, lane, (upTo) => chunks.forgotten(upTo))
   const held = createHeldChunks(dependencies, chunks, signal)
-  const states = createStates(dependencies, state, chunks, () => letters.leaving())
+  const states = createStates(dependencies, state, chunks, () => letters)
   let isReleasing = false
 
   const writer = createLaneWriter(
@@ -129,6 +129,10 @@ export function createOwnedLane(
     held.clear()
   }
 
+  const settling = (letter: SettlingLetter) => {
+    const settle = () => states.letterAdded(held.settleByLetter(letter))
+    return { data: letter.data, settle }
+  }
   const ofLetters = { ...dependencies, ...chunks, ...writer, signal }
   const letters = createLetterRemoval(ofLetters, lane, state.leavingLetters)
 
@@ -142,17 +146,13 @@ export function createOwnedLane(
       held.settled(chunk)
       writer.touched()
     },
-    giveUp: (given) =>
-      writer.giveUp(
-        given.map((letter) => ({ data: letter.data, settle: () => held.settleByLetter(letter) })),
-      ),
+    giveUp: (given) => writer.giveUp(given.map(settling)),
     letters,
     writtenNow: () => writer.flush(),
     async release() {
       isReleasing = true
       await calls.answered()
       states.released()
-      // It is lost meanwhile, or handed over.
       await writer.flush().catch(() => undefined)
       owned.close()
     },
@@ -175,15 +175,16 @@ export function createOwnedLane(
 /** The states of a lane, one for each write. */
 function createStates(
   { unsaved }: Pick<OwnedLaneDependencies, 'unsaved'>,
-  { epoch, owner, write }: LaneState,
+  { epoch, owner, write, letterBytes }: LaneState,
   chunks: Pick<LaneChunks, 'addToLedger' | 'save'>,
-  leavingLetters: () => readonly number[],
+  letters: () => Pick<LetterRemoval, 'leaving' | 'leftBytes'>,
 ) {
-  const last = { owner, write }
+  const last = { owner, write, letterBytes }
   let watermarks: Watermarks = {}
   return {
     /** Those of the last state. */
     watermarks: () => watermarks,
+    letterAdded: (bytes: number) => void (last.letterBytes += bytes),
     /** Later states name no owner. */
     released(): void {
       last.owner = undefined
@@ -194,7 +195,8 @@ function createStates(
       last.write += 1
       const said = chunks.save()
       watermarks = said.watermarks
-      return encodeLaneState({ ...said, ...last, epoch, leavingLetters: leavingLetters() })
+      last.letterBytes -= letters().leftBytes()
+      return encodeLaneState({ ...said, ...last, epoch, leavingLetters: letters().leaving() })
     },
   }
 }
@@ -233,10 +235,12 @@ function createHeldChunks(
 
   return {
     settled,
-    settleByLetter({ chunk, index, of }: SettlingLetter): void {
+    /** @returns the bytes of the dead letter */
+    settleByLetter({ data, chunk, index, of }: SettlingLetter): number {
       if (index === undefined) chunks.settleDamaged(chunk)
       else chunks.settle(chunk, index, of, 'deadLettered')
       settled(chunk)
+      return data.length
     },
     add(chunk: LaneChunk): void {
       if (signal.aborted) return

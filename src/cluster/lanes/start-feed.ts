@@ -3,7 +3,7 @@ import { parseDestination } from '../../outbox/store/destination.ts'
 import type { StoredChunk } from '../log/replicated-log.ts'
 import { decodeChunk } from './chunk-codec.ts'
 import { noDestinationToken } from './destination-token.ts'
-import type { LaneChunk, LaneChunks } from './lane-chunks.ts'
+import type { LaneChunk, LaneChunks, OfRecords } from './lane-chunks.ts'
 import { feedLane } from './lane-feed.ts'
 import { encodeLetter } from './letter-codec.ts'
 import type { OwnedLane, OwnedLaneDependencies, SettlingLetter } from './owned-lane.ts'
@@ -38,11 +38,11 @@ export function startFeed(parts: TakeParts): void {
 /** Makes the function that puts a chunk into the outbox. */
 function createTake({ outbox, owned, signal, chunks, hold, placed, limitedLog }: TakeParts) {
   const destinationOf = createDestinationReader()
-  const read = ({ destination, sequence, data }: StoredChunk, count: number) =>
-    chunks.read({ destination, sequence, bytes: data.length }, count)
+  const read = ({ destination, sequence, data }: StoredChunk, of: OfRecords) =>
+    chunks.read({ destination, sequence, bytes: data.length }, of)
 
   async function append(stored: StoredChunk, all: readonly NewRecord[]): Promise<void> {
-    const chunk = read(stored, all.length)
+    const chunk = read(stored, all)
     const indexes = [...all.keys()].filter((index) => chunk.settled[index] === 0)
     const records = indexes.flatMap((index) => all[index] ?? [])
     if (records.length === 0) return hold(chunk)
@@ -61,11 +61,12 @@ function createTake({ outbox, owned, signal, chunks, hold, placed, limitedLog }:
 
   /** Actions that failed made no records: they are dead letters from the beginning. */
   async function takeFailed(stored: StoredChunk, values: readonly Buffer[]): Promise<void> {
-    const chunk = read(stored, values.length)
+    const actions = values.map(actionOfDeadLetter)
+    const chunk = read(stored, actions)
     const letters = values.flatMap((value, index): SettlingLetter[] => {
       if (chunk.settled[index] !== 0) return []
       const data = encodeLetter({ kind: 'deadLetter', destination: '', value })
-      return [{ data, chunk, index, of: actionOfDeadLetter(value) }]
+      return [{ data, chunk, index, of: actions[index] ?? noAction }]
     })
     hold(chunk)
     for (let first = 0; first < letters.length; first += failedTogetherMax) {
