@@ -6,6 +6,8 @@ import { regionOfEnvironment } from '../config/region.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { findRunningEngine } from './mqtt/find-running-engine.ts'
+import type { NewAccessKey } from '../identity/access-keys/access-keys.ts'
+import { isInCluster, withCluster } from './cluster/with-cluster.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import { paint } from './terminal/host.ts'
 import type { Host } from './terminal/host.ts'
@@ -41,6 +43,7 @@ function createCommand(host: Host): Command {
     notes: [
       'The key is added to the file, which is made with mode 600 if it is not there. A server ' +
         'that uses the file takes it in within a second.',
+      'With SLUICE_NATS_URL, and without --file, it is a key of the cluster.',
     ],
     examples: [
       'sluice keys create --file /etc/sluice/credentials.json \\\n    --policy publish-only.json',
@@ -57,13 +60,17 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
   const { createAccessKey } = await import('../identity/access-keys/access-keys.ts')
   const { file, region, url } = await findServer(host, options)
-  const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
+  const given = {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),
-    ...(options.description === undefined ? {} : { description: options.description }),
-  })
+    description: options.description,
+  }
+  const isShared = options.file === undefined && isInCluster(host)
+  const { accessKeyId, secretAccessKey } = isShared
+    ? await createInCluster(host, given)
+    : await createAccessKey(file, given)
   const bold = (text: string) => paint(host.stdout, 'bold', text)
   host.stdout.write(
-    `The access key was added to ${file}. Its secret is shown this once:
+    `The access key was added to ${isShared ? 'the cluster' : file}. Its secret is shown this once:
 
   export AWS_ACCESS_KEY_ID=${bold(accessKeyId)}
   export AWS_SECRET_ACCESS_KEY=${bold(secretAccessKey)}
@@ -73,6 +80,11 @@ Use it with any AWS client${region ? '' : ', in the region of `sluice start`'}, 
   aws iot list-topic-rules --region ${region ?? '"$AWS_REGION"'} --endpoint-url ${url}
 `,
   )
+}
+
+async function createInCluster(host: Host, given: NewAccessKey) {
+  const { createClusterAccessKey } = await import('./cluster/change-secrets.ts')
+  return withCluster(host, (state) => createClusterAccessKey(state, given))
 }
 
 /** The server that the key is for: the one that runs here and reads this file, or the next one. */

@@ -113,19 +113,29 @@ export async function createAccessKey(
   file: string,
   { policy, description }: NewAccessKey,
 ): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }> {
-  compilePolicy(policy)
-  const pair = {
-    accessKeyId: `SLUICE${randomLetters(14)}`,
-    secretAccessKey: randomLetters(40).toLowerCase(),
-  }
-  const added = { ...pair, description, policy }
+  const added = makeAccessKey({ policy, description })
   await withFileLock(file, async () => {
     const before = await readSecretFile(file)
     const entries = before ? readEntriesOf(file, before.text) : []
     const text = JSON.stringify({ accessKeys: [...entries, added] }, undefined, 2)
     await writeSecretFile(file, `${text}\n`)
   })
-  return pair
+  const { accessKeyId, secretAccessKey } = added
+  return { accessKeyId, secretAccessKey }
+}
+
+/**
+ * Makes a pair with what the file holds beside it.
+ *
+ * @throws SluiceError MalformedPolicyException
+ */
+export function makeAccessKey({ policy, description }: NewAccessKey) {
+  compilePolicy(policy)
+  const pair = {
+    accessKeyId: `SLUICE${randomLetters(14)}`,
+    secretAccessKey: randomLetters(40).toLowerCase(),
+  }
+  return { ...pair, description, policy }
 }
 
 /** Refuses to add to an invalid file. */
