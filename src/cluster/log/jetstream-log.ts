@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { JsMsg } from '@nats-io/jetstream'
 import type { NatsDependencies } from '../nats/connection.ts'
 import type { Nats } from '../nats/open-nats.ts'
@@ -51,6 +52,8 @@ export function createJetstreamLog(
   const { names, node } = options
   const { stream } = names
   const closing = new AbortController()
+  // Requests of all lanes wait for it while there is no leader.
+  setMaxListeners(0, closing.signal)
   const requests = createLogRequests(dependencies, nats, { stream, closing: closing.signal })
   const writer = createWriter(dependencies, requests, { ...options, closing: closing.signal })
   const settings = { names, closing: closing.signal, writeId: randomUUID }
