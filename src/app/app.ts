@@ -98,7 +98,7 @@ const ofEventSources = (mappings: EventSourceMappings) => ({
 })
 
 async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
-  const { config, logger, clock } = dependencies
+  const { config, logger, clock, shared: cluster } = dependencies
   const metrics = createMetrics()
   let status: Parameters<typeof healthOf>[0] = 'starting'
   const drain = createDrain(clock, config.drainMs)
@@ -154,7 +154,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     // The ingress is built later and stops earlier: HTTP answers until the end.
     ...ofIngress(config, { ingress: () => mqtt.ingress, ports: () => ports }),
     ...httpGuards(config, { accessKeys, account, faults }),
-    health: () => healthOf(status, { ...shared, account, mappings, ...mqtt, upstream }),
+    health: () => healthOf(status, { ...shared, ...mqtt, account, mappings, upstream, cluster }),
   })
   const ofEngine = { ...dependencies, ...engine, ...account, folder, registry }
   const parts = { ...ofEngine, metrics, accessKeys, faults }

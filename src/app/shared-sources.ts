@@ -35,6 +35,8 @@ export interface SharedSources {
   hasPasswords(): boolean
   readonly accessKeys: SecretSource
   readonly openRecords: OpenRecords
+  /** Whether the store cannot be reached, so that changes are refused. */
+  readonly isLost: () => boolean
   close(): void
 }
 
@@ -73,6 +75,7 @@ function sourcesOf(
     hasPasswords: () => passwords.names().length > 0,
     accessKeys: createSharedAccessKeys(state.view(secretKinds.accessKey), place),
     openRecords: createOpenSharedRecords({ logger, state }),
+    isLost: () => state.lostReason() !== undefined,
     close: () => state.close(),
   }
 }

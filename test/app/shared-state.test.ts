@@ -41,14 +41,15 @@ async function joinLab(store: MemoryStore) {
   const sharedState = { state: connection, clusterName: 'test' }
   const app = await startApp({ config, logger, clock: systemClock, sharedState })
   onTestFinished(() => app.stop())
+  const url = `http://127.0.0.1:${app.ports.http}`
   const iot = new IoTClient({
-    endpoint: `http://127.0.0.1:${app.ports.http}`,
+    endpoint: url,
     region: 'us-east-1',
     credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     maxAttempts: 1,
   })
   onTestFinished(() => iot.destroy())
-  return { iot, app, logged, folder, faults: connection.faults }
+  return { iot, url, app, logged, folder, faults: connection.faults }
 }
 
 const payload = (sql: string) => ({
@@ -116,4 +117,9 @@ test('a node that is cut off answers 503 to changes, and says why', async () => 
     name: 'ServiceUnavailableException',
   })
   expect((await other.iot.send(new GetTopicRuleCommand({ ruleName: 'r' }))).rule).toBeDefined()
+  const healthOf = async () => (await fetch(`${other.url}/v1/health`)).json()
+  expect(await healthOf()).toEqual({ status: 'degraded', reasons: ['clusterUnreachable'] })
+  other.faults.reconnect()
+  await settle()
+  expect(await healthOf()).toEqual({ status: 'ok' })
 })

@@ -40,6 +40,7 @@ const healthReasons = [
   'mappingsInvalid',
   'upstreamDisconnected',
   'upstreamFiltersRefused',
+  'clusterUnreachable',
 ] as const
 type HealthReason = (typeof healthReasons)[number]
 

@@ -28,6 +28,8 @@ const reasons: Readonly<Record<string, string>> = {
   upstreamDisconnected:
     'The upstream broker is not read: the log says why. Its messages wait there.',
   upstreamFiltersRefused: 'The upstream broker refuses a topic filter: the log says which.',
+  clusterUnreachable:
+    'The cluster cannot be reached: what is in force stays, and changes are refused.',
 }
 
 /** The title of the page and of its tab. */
