@@ -8,7 +8,7 @@ const imports = (text: string) => [
   ...text.matchAll(/^(?:import (?!type)[^']*?|export [^']*?) from '([^']+)'/gm),
 ]
 
-test('the client of NATS is loaded by import() of open-nats, open-log and open-bucket alone', () => {
+test('without SLUICE_NATS_URL no client of NATS is loaded: engine and commands ask for it by import()', () => {
   const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),
   )
@@ -31,8 +31,11 @@ test('the client of NATS is loaded by import() of open-nats, open-log and open-b
       if (targets.some(loads)) loading.add(file)
     }
   }
-  expect([...loading].filter((file) => !/^cluster\/(nats|log)\//.test(file))).toEqual([])
   expect(loading).toContain('cluster/nats/open-nats.ts')
+  const always = ['main.ts', 'index.ts', 'app/app.ts', 'app/stages.ts']
+  for (const file of always) expect(files).toContain(file)
+  const wrong = [...loading].filter((file) => always.includes(file) || /^cli\/[^/]+$/.test(file))
+  expect(wrong).toEqual([])
   // What every engine may load.
   expect(loading).not.toContain('cluster/log/replicated-log.ts')
 })
