@@ -217,6 +217,9 @@ function reserve(parts: AppendParts, records: readonly NewRecord[]) {
 }
 
 function reservationOf(record: NewRecord, entry: DestinationEntry): Reserved {
+  if (record.encoded !== undefined) {
+    return { entry, partitionKey: record.partitionKey, bytes: record.encoded.length }
+  }
   const { data, partitionKey, source, call = '' } = record
   let sourceBytes = source.payload === data ? 0 : source.payload.length
   if (source.mqtt5 !== undefined) sourceBytes += propertiesBytes(source.mqtt5)

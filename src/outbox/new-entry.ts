@@ -3,7 +3,7 @@ import type { Ledger, LedgerRow } from './books/ledger.ts'
 import { encodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { FailedAction, NewRecord, QueuedRecord } from './store/queued-record.ts'
 import { newQueuedRecord } from './store/queued-record.ts'
-import { encodeRecord } from './store/record-codec.ts'
+import { acceptedAt, encodeRecord } from './store/record-codec.ts'
 import { encodeShare } from './sharing.ts'
 import type { EncodedShare, Place } from './sharing.ts'
 
@@ -81,7 +81,10 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
         if (place && share?.share !== place.share) {
           share = encodeShare(place.share, nextSequence(), acceptedAtMs)
         }
-        const stored = encodeRecord(record, acceptedAtMs, place && share?.referenceOf(place))
+        const stored =
+          record.encoded === undefined
+            ? encodeRecord(record, acceptedAtMs, place && share?.referenceOf(place))
+            : acceptedAt(record.encoded, acceptedAtMs)
         const message = place && share?.message
         const sequence = nextSequence()
         const queued = newQueuedRecord(record, { sequence, acceptedAtMs, stored, message })

@@ -45,7 +45,7 @@ type Sharing = readonly (Place | undefined)[]
  * @returns undefined when none of them shares anything
  */
 export function sharingOf(records: readonly NewRecord[]): Sharing | undefined {
-  if (records.length < 2) return undefined
+  if (records.length < 2 || records[0]?.encoded !== undefined) return undefined
   const sharing: (Place | undefined)[] = []
   let isShared = false
   for (let first = 0; first < records.length; first = sharing.length) {

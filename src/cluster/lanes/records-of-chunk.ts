@@ -1,8 +1,10 @@
-import type { Destination, NewRecord } from '../../outbox/outbox.ts'
+import type { Destination, NewRecord, SourceMessage } from '../../outbox/outbox.ts'
 import { decodeDeadLetter, encodeDeadLetter } from '../../outbox/store/dead-letter-codec.ts'
 import {
   actionOf,
-  decodeRecord,
+  callOf,
+  dataOf,
+  decodeFacts,
   decodeSource,
   encodeRecord,
 } from '../../outbox/store/record-codec.ts'
@@ -36,14 +38,47 @@ export function encodeForChunk(record: NewRecord, acceptedAtMs: number): Buffer 
 }
 
 /**
+ * A record of a chunk, on its way into the outbox. The outbox takes its bytes as they are: its data
+ * and its source are read only by those who ask for them.
+ */
+class ChunkRecord implements NewRecord {
+  readonly destination: Destination
+  readonly encoded: Buffer
+  readonly ruleName: string
+  readonly actionIndex: number
+  readonly partitionKey: string
+  readonly explicitHashKey: string | undefined
+
+  constructor(destination: Destination, encoded: Buffer) {
+    const facts = decodeFacts(encoded)
+    this.destination = destination
+    this.encoded = encoded
+    this.ruleName = facts.ruleName
+    this.actionIndex = facts.actionIndex
+    this.partitionKey = facts.partitionKey
+    this.explicitHashKey = facts.explicitHashKey
+  }
+
+  get data(): Buffer {
+    return dataOf(this.encoded)
+  }
+
+  get call(): string | undefined {
+    return callOf(this.encoded)
+  }
+
+  get source(): SourceMessage {
+    return decodeSource(this.encoded)
+  }
+}
+
+/**
  * The record of a value, to be appended to the outbox of a node.
  *
  * @throws SluiceError DataFolderUnusable when the bytes are not of a known layout
  */
-export function recordOfChunk(value: Buffer, destination: Destination): NewRecord {
-  const { acceptedAtMs: _, ...record } = decodeRecord(value)
-  return { ...record, destination, source: decodeSource(value) }
-}
+export const recordOfChunk = (value: Buffer, destination: Destination): NewRecord =>
+  new ChunkRecord(destination, value)
 
 /**
  * The action of a dead letter.

@@ -26,6 +26,8 @@ export interface NewRecord {
   readonly source: SourceMessage
   /** Set when the action failed: instead of a record there is a dead letter, of no destination. */
   readonly failed?: FailedAction | undefined
+  /** What `encodeRecord` makes of it, when that is known: then its source is not read for it. */
+  readonly encoded?: Buffer | undefined
 }
 
 /** Why an action of a rule made no record of a message. */

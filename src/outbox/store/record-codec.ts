@@ -182,6 +182,13 @@ export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
   return copy
 }
 
+/** A copy of what `encodeRecord` made, with another time of acceptance. */
+export function acceptedAt(value: Buffer, acceptedAtMs: number): Buffer {
+  const copy = Buffer.from(value)
+  copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
+  return copy
+}
+
 /** Writes the checksum into a record that is to be stored under this key. */
 export function sealRecord(value: Buffer, destinationId: number, sequence: number): void {
   if (!hasChecksum(value)) return
