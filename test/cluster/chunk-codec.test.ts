@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { decodeChunk, encodeChunk } from '../../src/cluster/lanes/chunk-codec.ts'
+import { countInChunk, decodeChunk, encodeChunk } from '../../src/cluster/lanes/chunk-codec.ts'
 import { createRandom, bytesOf } from '../helpers/random.ts'
 
 test('a chunk is read as it was written', () => {
@@ -7,7 +7,9 @@ test('a chunk is read as it was written', () => {
   for (let round = 0; round < 50; round++) {
     const values = Array.from({ length: random(5) }, () => bytesOf(random(300), random))
     const json = JSON.stringify({ streamName: 'ü'.repeat(random(9)) })
-    expect(decodeChunk(encodeChunk(json, values))).toEqual({ kind: 'records', json, values })
+    const data = encodeChunk(json, values)
+    expect(decodeChunk(data)).toEqual({ kind: 'records', json, values })
+    expect(countInChunk(data)).toBe(values.length)
   }
 })
 
@@ -21,5 +23,6 @@ test('no wrong bit and no cut goes unnoticed', () => {
   }
   for (let length = 0; length < data.length; length++) {
     expect(decodeChunk(data.subarray(0, length))).toEqual({ kind: 'damaged' })
+    expect(countInChunk(data.subarray(0, length))).toBeLessThanOrEqual(2)
   }
 })

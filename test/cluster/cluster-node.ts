@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Registry } from 'prom-client'
 import type { KinesisCalls } from '../../src/aws/kinesis-calls.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { createLanes } from '../../src/cluster/lanes/lanes.ts'
@@ -10,6 +11,7 @@ import { createProducer } from '../../src/delivery/producer.ts'
 import type { OnGivenUp } from '../../src/delivery/producer.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
+import { createClusterMetrics } from '../../src/telemetry/cluster-metrics.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Random } from '../helpers/random.ts'
 import { createNodeClock } from './node-clock.ts'
@@ -21,6 +23,8 @@ export interface ClusterNode {
   readonly clock: NodeClock
   readonly lanes: Lanes
   readonly lines: readonly Record<string, unknown>[]
+  /** What Prometheus reads of it as a node of a cluster. */
+  metricsText(): Promise<string>
   /** As SIGTERM does: hands its lanes over. */
   stop(): Promise<void>
   /** As SIGKILL does. */
@@ -76,7 +80,11 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
   }
   const log = parts.openLog(clock)
   const { readAheadBytesMax } = parts
-  const lanes = createLanes({ log, outbox, clock, logger }, { node: name, readAheadBytesMax })
+  const registry = new Registry()
+  const lanes = createLanes(
+    { log, outbox, clock, logger, metrics: createClusterMetrics(registry) },
+    { node: name, readAheadBytesMax },
+  )
   const calls: KinesisCalls = { ...denied, ...parts.callsFor(name, clock) }
   const producer = createProducer({
     outbox: lanes.outbox,
@@ -98,6 +106,7 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
     clock,
     lanes,
     lines,
+    metricsText: () => registry.metrics(),
     async stop() {
       await producer.stop({ drainMs: 2_000 })
       await lanes.stop()

@@ -49,6 +49,7 @@ export async function runCluster(seed: number, hasDisk: boolean): Promise<Cluste
   await move(leaseAndMoreMs)
   cluster.checkShares()
   cluster.checkLetters()
+  cluster.checkLag()
   const ledger = cluster.ledger()
   await cluster.end()
   check(cluster, devices, ledger)

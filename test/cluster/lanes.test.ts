@@ -24,6 +24,7 @@ async function openCluster(
 /** Waits until the log has nothing left, and hands everything over. */
 async function finish(cluster: Cluster): Promise<void> {
   await cluster.moveUntilEmpty()
+  cluster.checkLag()
   await cluster.end()
   expect(cluster.findings).toEqual([])
 }
@@ -55,6 +56,8 @@ describe('lanes', () => {
     const cluster = await openCluster(3)
     const counts = () => cluster.nodes.map(({ lanes }) => lanes.owned().length)
     expect(counts().toSorted((left, right) => left - right)).toEqual([5, 5, 6])
+    const [count] = counts()
+    expect(await cluster.nodes[0]?.metricsText()).toContain(`sluice_lanes_owned ${count}\n`)
     const [first, second] = cluster.nodes
     cluster.forget(first)
     const stopped = first?.stop()
@@ -111,6 +114,8 @@ describe('a destination that fails', () => {
     expect(textsOf('one')).toEqual(all)
     expect(textsOf('two')).toEqual([])
     expect(cluster.servers.chunks().length).toBeGreaterThan(count / 2)
+    // Also those that the node could not read ahead.
+    expect(node?.lanes.lag().get(laneOf('key'))).toBe(count)
     streams.stuck.clear()
     await finish(cluster)
     expect(textsOf('two')).toEqual(all)

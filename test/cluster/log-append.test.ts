@@ -1,3 +1,4 @@
+import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { decodeChunk } from '../../src/cluster/lanes/chunk-codec.ts'
 import { laneOf } from '../../src/cluster/lanes/lane-of.ts'
@@ -5,6 +6,7 @@ import { createLogAppend } from '../../src/cluster/lanes/log-append.ts'
 import { LogFullError, batchMessagesMax } from '../../src/cluster/log/replicated-log.ts'
 import type { Chunk } from '../../src/cluster/log/replicated-log.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'
+import { createClusterMetrics } from '../../src/telemetry/cluster-metrics.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { newRecord } from '../outbox/records.ts'
 
@@ -14,6 +16,7 @@ function openAppend() {
   const batches: (readonly Chunk[])[] = []
   const answers: { resolve: () => void; reject: (thrown: unknown) => void }[] = []
   const dropped: NewRecord[] = []
+  const registry = new Registry()
   const log = {
     append: (chunks: readonly Chunk[]) => {
       batches.push(chunks)
@@ -26,8 +29,9 @@ function openAppend() {
     log,
     clock,
     onDropped: (records) => void dropped.push(...records),
+    metrics: createClusterMetrics(registry),
   })
-  return { clock, batches, answers, dropped, appending }
+  return { registry, clock, batches, answers, dropped, appending }
 }
 
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
@@ -81,6 +85,23 @@ test('at a middling load a batch gathers for a while, and with few messages none
   clock.advance(20)
   await turn()
   expect(batches).toHaveLength(before + 1)
+})
+
+test('the time of a batch is measured until the log has it', async () => {
+  const { registry, clock, answers, appending } = openAppend()
+  const stored = appending.append([record('a')])
+  await turn()
+  clock.advance(300)
+  answers[0]?.resolve()
+  await stored
+  const refused = appending.append([record('a')]).catch(() => undefined)
+  await turn()
+  clock.advance(300)
+  answers[1]?.reject(new LogFullError('full'))
+  await refused
+  const text = await registry.metrics()
+  expect(text).toContain('sluice_log_commit_seconds_sum 0.3\n')
+  expect(text).toContain('sluice_log_commit_seconds_count 1\n')
 })
 
 test('a full log refuses a message, and drops one that may be dropped', async () => {

@@ -179,6 +179,11 @@ export function createCluster(
       const bytes = stored.reduce((sum, { data }) => sum + data.length, 0)
       if (counted !== bytes) findings.push(`${counted} bytes of dead letters are ${bytes}`)
     },
+    /** While the log is empty no lane lags. */
+    checkLag(): void {
+      const lag = nodes.flatMap(({ lanes }) => [...lanes.lag().values()])
+      if (lag.some((records) => records !== 0)) findings.push(`the lanes lag by ${lag.join(' ')}`)
+    },
     checkShares(): void {
       const owned = nodes.map(({ lanes }) => lanes.owned())
       const counts = owned.map(({ length }) => length)

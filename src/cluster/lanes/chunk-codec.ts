@@ -61,6 +61,22 @@ export function decodeChunk(given: Uint8Array): DecodedChunk {
   return at === data.length ? { kind: 'records', json, values } : { kind: 'damaged' }
 }
 
+/**
+ * The number of records that a chunk holds, without a look at its checksum; 1 for a chunk that
+ * cannot be read.
+ */
+export function countInChunk(given: Uint8Array): number {
+  const data = Buffer.from(given.buffer, given.byteOffset, given.length)
+  if (data.length < headerBytes || data[0] !== layout) return 1
+  let count = 0
+  let at = headerBytes + data.readUInt32BE(headerBytes - lengthBytes)
+  while (at + lengthBytes <= data.length) {
+    at += lengthBytes + data.readUInt32BE(at)
+    count += 1
+  }
+  return at === data.length ? count : 1
+}
+
 function checksumOf(data: Buffer): number {
   const before = crc32c(data, 0, checksumOffset)
   return crc32c(data, headerBytes - lengthBytes, data.length, before)

@@ -59,6 +59,10 @@ export interface LaneChunks {
   settle(chunk: LaneChunk, index: number, of: OfAction, how: Settlement): boolean
   /** Settles a chunk that cannot be read. */
   settleDamaged(chunk: LaneChunk): void
+  /** Records come to those that were read and not taken, or with a negative number go. */
+  passedOver(records: number): void
+  /** Records that were read from the log and are not settled. */
+  lagRecords(): number
   /** Adds to the ledger what belongs to no chunk. */
   addToLedger(ledger: LaneLedger): void
   /** What is settled now. It counts as saved: when it cannot be written, the lane is lost. */
@@ -85,6 +89,7 @@ export function createLaneChunks(state: LaneState): LaneChunks {
   const ledger = createLaneLedger(state.ledger.map(withoutQueued))
   let { damagedChunks } = state
   let queuedBytes = 0
+  let lagRecords = 0
 
   function ofToken(token: string): OfDestination {
     const known = destinations.get(token)
@@ -101,23 +106,17 @@ export function createLaneChunks(state: LaneState): LaneChunks {
 
   function settleIn(chunk: LaneChunk, count: number): void {
     chunk.left -= count
-    if (chunk.isTaken && chunk.left === 0) queuedBytes -= chunk.bytes
+    if (!chunk.isTaken) return
+    lagRecords -= count
+    if (chunk.left === 0) queuedBytes -= chunk.bytes
   }
 
   return {
     lastTaken: (destination) => ofToken(destination).lastTaken,
     taken: () =>
       Object.fromEntries(Array.from(destinations, ([token, of]) => [token, of.lastTaken])),
-    read({ destination, sequence, bytes }, records) {
-      const count = typeof records === 'number' ? records : records.length
-      const settled = settledOf(ofToken(destination).earlier.get(sequence) ?? [], count)
-      const left = count - settled.reduce((sum, one) => sum + one, 0)
-      const [unsaved, queued] = [createLaneLedger(), createLaneLedger()]
-      for (const [index, of] of (typeof records === 'number' ? [] : records).entries()) {
-        if (settled[index] === 0) queued.add(of.ruleName, of.actionIndex, 'queued')
-      }
-      return { destination, sequence, bytes, settled, left, isTaken: false, unsaved, queued }
-    },
+    read: (chunk, records) =>
+      readChunk(chunk, records, ofToken(chunk.destination).earlier.get(chunk.sequence) ?? []),
     take(chunk) {
       const of = ofToken(chunk.destination)
       chunk.isTaken = true
@@ -125,6 +124,7 @@ export function createLaneChunks(state: LaneState): LaneChunks {
       of.chunks.push(chunk)
       ledger.addAll(chunk.queued.rows())
       chunk.queued.clear()
+      lagRecords += chunk.left
       if (chunk.left > 0) queuedBytes += chunk.bytes
     },
     settle(chunk, index, { ruleName, actionIndex }, how) {
@@ -140,6 +140,8 @@ export function createLaneChunks(state: LaneState): LaneChunks {
       settleIn(chunk, chunk.left)
       damagedChunks += 1
     },
+    passedOver: (records) => void (lagRecords += records),
+    lagRecords: () => lagRecords,
     addToLedger: (other) => ledger.addAll(other.rows()),
     save() {
       const saved = saveChunks(destinations, ledger)
@@ -153,6 +155,22 @@ export function createLaneChunks(state: LaneState): LaneChunks {
       }
     },
   }
+}
+
+/** @param earlier the ranges that an earlier owner has settled */
+function readChunk(
+  { destination, sequence, bytes }: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>,
+  records: OfRecords,
+  earlier: readonly number[],
+): LaneChunk {
+  const count = typeof records === 'number' ? records : records.length
+  const settled = settledOf(earlier, count)
+  const left = count - settled.reduce((sum, one) => sum + one, 0)
+  const [unsaved, queued] = [createLaneLedger(), createLaneLedger()]
+  for (const [index, of] of (typeof records === 'number' ? [] : records).entries()) {
+    if (settled[index] === 0) queued.add(of.ruleName, of.actionIndex, 'queued')
+  }
+  return { destination, sequence, bytes, settled, left, isTaken: false, unsaved, queued }
 }
 
 function withoutQueued(row: LaneLedgerRow): LaneLedgerRow {

@@ -10,6 +10,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { ReplicatedLog, StoredChunk } from '../log/replicated-log.ts'
+import { countInChunk } from './chunk-codec.ts'
 import type { FeedBudget } from './feed-budget.ts'
 import type { LaneChunks } from './lane-chunks.ts'
 
@@ -23,7 +24,7 @@ const passedOverReadersMax = 8
 interface LaneFeedDependencies {
   readonly log: Pick<ReplicatedLog, 'read'>
   readonly budget: FeedBudget
-  readonly chunks: Pick<LaneChunks, 'lastTaken' | 'taken'>
+  readonly chunks: Pick<LaneChunks, 'lastTaken' | 'taken' | 'passedOver'>
   /** Puts the records of a chunk into the outbox, and notes the chunk as taken. */
   readonly take: (chunk: StoredChunk) => Promise<void>
   readonly onRefused: (reason: string, chunk: StoredChunk) => void
@@ -53,6 +54,7 @@ export async function feedLane(
         waiting.push(destination)
       }
       passedOver.set(destination, sequence)
+      chunks.passedOver(countInChunk(chunk.data))
       startReaders()
     }
   }
@@ -77,6 +79,7 @@ export async function feedLane(
       while (!either.aborted && !(await taking.tryTake(chunk))) {
         await budget.removed(lookForRoomMs, either)
       }
+      if (!either.aborted) chunks.passedOver(-countInChunk(chunk.data))
       if (chunk.sequence < (passedOver.get(destination) ?? 0)) continue
       // From here on the lane's own reader takes its chunks again.
       passedOver.delete(destination)

@@ -14,6 +14,7 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { ActionLedger, LedgerCounts, NewRecord, Outbox } from '../../outbox/outbox.ts'
+import type { ClusterMetrics } from '../../telemetry/cluster-metrics.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { WarningLog } from '../../telemetry/limited-log.ts'
 import type { ReplicatedLog } from '../log/replicated-log.ts'
@@ -42,6 +43,8 @@ export interface Lanes extends LaneGuard {
   stop(): Promise<void>
   /** The lanes that this node owns now, in order. */
   owned(): readonly number[]
+  /** Of each of them, the records that were read from the log and are not settled. */
+  lag(): ReadonlyMap<number, number>
   /** The names of the live nodes of the cluster. */
   nodes(): readonly string[]
   /** What became of all records of the cluster, as its owners have last written. */
@@ -63,6 +66,8 @@ interface LanesDependencies {
   readonly outbox: Outbox
   readonly clock: Clock
   readonly logger: WarningLog
+  /** Undefined: nothing is measured. */
+  readonly metrics?: Omit<ClusterMetrics, 'logRetries'> | undefined
 }
 
 interface LanesOptions {
@@ -75,7 +80,7 @@ interface LanesOptions {
 const readAheadBytesMaxDefault = 128 * 1024 * 1024
 
 export function createLanes(
-  { log, outbox, clock, logger }: LanesDependencies,
+  { log, outbox, clock, logger, metrics }: LanesDependencies,
   { node, readAheadBytesMax = readAheadBytesMaxDefault }: LanesOptions,
 ): Lanes {
   const limitedLog = createLimitedLog({ logger, clock })
@@ -108,12 +113,17 @@ export function createLanes(
     },
     node,
   )
-  const appending = createLogAppend({ log, clock, onDropped: countDropped })
+  const appending = createLogAppend({ log, clock, onDropped: countDropped, metrics })
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
 
   const rows = () => ownership.states().flatMap(({ ledger }) => ledger)
   const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks') =>
     ownership.states().reduce((sum, state) => sum + state[member], 0)
+
+  const lag = () =>
+    new Map(Array.from(ownership.owned, ([lane, of]) => [lane, of.lagRecords()] as const))
+  metrics?.lanesOwned.readFrom(() => ownership.owned.size)
+  metrics?.laneLagRecords.readFrom(() => samplesOf(lag()))
 
   function countDropped(records: readonly NewRecord[]): void {
     for (const { ruleName, actionIndex } of records) unsaved.add(ruleName, actionIndex, 'dropped')
@@ -128,6 +138,7 @@ export function createLanes(
       await ownership.stop()
     },
     owned: () => [...ownership.owned.keys()].toSorted((left, right) => left - right),
+    lag,
     nodes: () => ownership.nodes(),
     ledger: (ruleName) => actionsOfRule(rows(), ruleName),
     ledgerTotals: () => countsOfRows(rows()),
@@ -141,4 +152,8 @@ export function createLanes(
     }),
     damagedChunks: () => sumOf('damagedChunks'),
   }
+}
+
+function* samplesOf(lag: ReadonlyMap<number, number>) {
+  for (const [lane, value] of lag) yield { labels: { lane }, value }
 }

@@ -10,8 +10,9 @@
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { AppendOptions, NewRecord } from '../../outbox/outbox.ts'
+import type { ClusterMetrics } from '../../telemetry/cluster-metrics.ts'
 import { LogFullError, batchMessagesMax, chunkBytesMax } from '../log/replicated-log.ts'
-import type { ReplicatedLog } from '../log/replicated-log.ts'
+import type { Chunk, ReplicatedLog } from '../log/replicated-log.ts'
 import { createChunkBatch } from './chunk-batch.ts'
 import type { ChunkBatch, EncodedRecord } from './chunk-batch.ts'
 import { chunkBytes } from './chunk-codec.ts'
@@ -61,9 +62,12 @@ interface LogAppendDependencies {
   readonly clock: Clock
   /** Called with records that are dropped, as `whenFull` says. */
   readonly onDropped: (records: readonly NewRecord[]) => void
+  readonly metrics?: Pick<ClusterMetrics, 'logCommitSeconds'> | undefined
 }
 
-export function createLogAppend({ log, clock, onDropped }: LogAppendDependencies): LogAppend {
+export function createLogAppend(dependencies: LogAppendDependencies): LogAppend {
+  const { clock, onDropped } = dependencies
+  const handOver = createHandOver(dependencies)
   const encode = createEncoder(clock)
   const rate = createRate(clock)
   const waiting: WaitingMessage[] = []
@@ -84,7 +88,7 @@ export function createLogAppend({ log, clock, onDropped }: LogAppendDependencies
   async function store({ messages, chunks }: WaitingBatch): Promise<void> {
     try {
       if (chunks.count() > batchMessagesMax) throw tooMany(chunks.count())
-      await log.append(chunks.encode())
+      await handOver(chunks.encode())
     } catch (thrown) {
       const error = refusalOf(thrown)
       for (const { reject } of messages) reject(error)
@@ -130,6 +134,15 @@ export function createLogAppend({ log, clock, onDropped }: LogAppendDependencies
       isClosed = true
       await running
     },
+  }
+}
+
+/** Makes the function that stores a batch, and measures how long the log takes for it. */
+function createHandOver({ log, clock, metrics }: Omit<LogAppendDependencies, 'onDropped'>) {
+  return async (chunks: readonly Chunk[]): Promise<void> => {
+    const startedMs = clock.monotonicMs()
+    await log.append(chunks)
+    metrics?.logCommitSeconds.observe((clock.monotonicMs() - startedMs) / 1_000)
   }
 }
 

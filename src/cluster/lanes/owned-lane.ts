@@ -35,6 +35,8 @@ export interface OwnedLane {
   readonly lane: number
   /** Whether records of it may be sent now. */
   maySend(): boolean
+  /** Records of it that this node has read and that are not settled. */
+  lagRecords(): number
   /** It has ended: nothing counts any more. */
   isOver(): boolean
   /** A call that holds records of the lane begins; the answer ends it. */
@@ -129,16 +131,13 @@ export function createOwnedLane(
     held.clear()
   }
 
-  const settling = (letter: SettlingLetter) => {
-    const settle = () => states.letterAdded(held.settleByLetter(letter))
-    return { data: letter.data, settle }
-  }
   const ofLetters = { ...dependencies, ...chunks, ...writer, signal }
   const letters = createLetterRemoval(ofLetters, lane, state.leavingLetters)
 
   const owned: OwnedLane = {
     lane,
     maySend: () => !isReleasing && writer.isHeld(),
+    lagRecords: () => chunks.lagRecords(),
     isOver: () => signal.aborted,
     callStarted: () => calls.started(),
     settle(chunk, index, of, how) {
@@ -146,7 +145,7 @@ export function createOwnedLane(
       held.settled(chunk)
       writer.touched()
     },
-    giveUp: (given) => writer.giveUp(given.map(settling)),
+    giveUp: (given) => writer.giveUp(given.map(settlingIn(held, states))),
     letters,
     writtenNow: () => writer.flush(),
     async release() {
@@ -170,6 +169,17 @@ export function createOwnedLane(
   // What a former owner had settled and not removed.
   forgetting.may(state.watermarks)
   return owned
+}
+
+/** What the write of a dead letter settles when it is stored. */
+function settlingIn(
+  held: ReturnType<typeof createHeldChunks>,
+  states: Pick<ReturnType<typeof createStates>, 'letterAdded'>,
+) {
+  return (letter: SettlingLetter) => {
+    const settle = () => states.letterAdded(held.settleByLetter(letter))
+    return { data: letter.data, settle }
+  }
 }
 
 /** The states of a lane, one for each write. */

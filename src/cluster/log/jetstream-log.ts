@@ -9,7 +9,7 @@ import type { Followed } from './follow-subjects.ts'
 import { lastTokenOf } from './log-names.ts'
 import type { LogNames } from './log-names.ts'
 import { createLogRequests } from './log-requests.ts'
-import type { LogRequests } from './log-requests.ts'
+import type { LogDependencies, LogRequests } from './log-requests.ts'
 import { createLogRoom } from './log-room.ts'
 import { createLogWriter } from './log-writer.ts'
 import { createNodeNotices, goneHeader } from './node-notices.ts'
@@ -43,7 +43,7 @@ const overheadBytes = 256
 const farewellMs = 1_000
 
 export function createJetstreamLog(
-  dependencies: NatsDependencies,
+  dependencies: LogDependencies,
   nats: Nats,
   options: JetstreamLogOptions,
 ): ReplicatedLog {

@@ -1,10 +1,16 @@
 import type { StoredMsg } from '@nats-io/jetstream'
+import type { ClusterMetrics } from '../../telemetry/cluster-metrics.ts'
 import type { NatsDependencies } from '../nats/connection.ts'
-import { apiCodeOf, apiCodes } from '../nats/nats-problem.ts'
+import { apiCodeOf, apiCodes, problemOfRequest } from '../nats/nats-problem.ts'
 import type { Nats } from '../nats/open-nats.ts'
 import { untilAnswered } from '../nats/until-answered.ts'
 import { closedError, publishBatch } from './publish-batch.ts'
 import type { BatchMessage, BatchOutcome } from './publish-batch.ts'
+
+export interface LogDependencies extends NatsDependencies {
+  /** Undefined: nothing is measured. */
+  readonly metrics?: Pick<ClusterMetrics, 'logRetries'> | undefined
+}
 
 /** Requests to the leader of the stream. Those that wait reject when the log is closed. */
 export interface LogRequests {
@@ -28,17 +34,28 @@ export interface LogRequests {
 }
 
 export function createLogRequests(
-  dependencies: NatsDependencies,
+  dependencies: LogDependencies,
   { connection, manager }: Pick<Nats, 'connection' | 'manager'>,
   { stream, closing }: { readonly stream: string; readonly closing: AbortSignal },
 ): LogRequests {
   const { streams } = manager
+  const { metrics } = dependencies
+
+  /** Counts a request that is made again. */
+  async function counted<Answer>(request: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await request()
+    } catch (thrown) {
+      if (problemOfRequest(thrown).kind !== 'fault') metrics?.logRetries.inc()
+      throw thrown
+    }
+  }
 
   const requests: LogRequests = {
     async ask(request) {
       const what = `waiting for the leader of stream ${stream}, or it is gone`
       try {
-        return await untilAnswered(dependencies, request, what, closing)
+        return await untilAnswered(dependencies, () => counted(request), what, closing)
       } catch (thrown) {
         throw closing.aborted ? closedError(thrown) : thrown
       }
@@ -46,6 +63,7 @@ export function createLogRequests(
     lastOf: (subject) => requests.ask(() => streams.getMessage(stream, { last_by_subj: subject })),
     publish: (messages, options) => publishBatch(connection, messages, options),
     waiting(reason) {
+      metrics?.logRetries.inc()
       const fields = { stream, reason }
       dependencies.limitedLog.warn('append', fields, 'the log of the cluster does not answer')
     },

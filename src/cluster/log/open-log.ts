@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream'
-import type { NatsDependencies } from '../nats/connection.ts'
 import { ensureStream } from '../nats/ensure-stream.ts'
 import type { Nats } from '../nats/open-nats.ts'
 import { createJetstreamLog } from './jetstream-log.ts'
 import { createLogNames } from './log-names.ts'
+import type { LogDependencies } from './log-requests.ts'
 import { reserveBytes } from './log-room.ts'
 import type { ReplicatedLog } from './replicated-log.ts'
 
@@ -21,7 +21,7 @@ const format = 1
  *   the signal aborts
  */
 export async function openLog(
-  dependencies: NatsDependencies,
+  dependencies: LogDependencies,
   nats: Nats,
   {
     cluster,
