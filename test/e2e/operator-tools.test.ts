@@ -26,6 +26,20 @@ test.skipIf(!hasPromtool).each([
   expect(status).toBe(0)
 })
 
+const hasNats = isThere('nats-server')
+test.skipIf(!hasNats)('nats-server takes its configuration (skipped without nats-server)', () => {
+  const conf = path.join(deploy, 'cluster/nats-server.conf')
+  const { status, text } = run('env', 'SERVER_NAME=nats-0', 'nats-server', '-t', '-c', conf)
+  expect(text).toContain('is valid')
+  expect(status).toBe(0)
+})
+
+const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0
+test.skipIf(!hasHaproxy)('haproxy takes its configuration (skipped without haproxy)', () => {
+  const { status, text } = run('haproxy', '-c', '-f', path.join(deploy, 'cluster/haproxy.cfg'))
+  expect({ status, text }).toMatchObject({ status: 0 })
+})
+
 const hasSystemd = isThere('systemd-analyze')
 test.skipIf(!hasSystemd)(
   'systemd-analyze verify (skipped without systemd) finds nothing in the unit',
