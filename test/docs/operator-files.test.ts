@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { laneCount } from '../../src/cluster/log/replicated-log.ts'
+import { createClusterMetrics } from '../../src/telemetry/cluster-metrics.ts'
 import { processMetrics } from '../../src/telemetry/process-metrics.ts'
 import { createMetrics } from '../../src/telemetry/telemetry.ts'
 
@@ -39,6 +41,7 @@ const uses = [
 /** The labels of each series that the engine exposes, beside those that Prometheus adds. */
 async function exposedSeries(): Promise<ReadonlyMap<string, readonly string[]>> {
   const { registry } = createMetrics()
+  createClusterMetrics(registry)
   const series = new Map<string, readonly string[]>()
   for (const metric of registry.getMetricsAsArray()) {
     const { name, labelNames, type } = metric as unknown as {
@@ -95,6 +98,12 @@ test('every alert says how grave it is and what to do', () => {
     expect(annotations.description).toMatch(/\.$/)
   }
   expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length)
+})
+
+test('the alert for lanes without an owner knows how many there are', () => {
+  const lanes = alerts.find(({ alert }) => alert === 'SluiceLanesUnowned')
+  expect(lanes?.expr).toMatch(new RegExp(`< ${laneCount}$`))
+  expect(lanes?.annotations.summary).toContain(`${laneCount} lanes`)
 })
 
 test('the values of the label `metric` are those that there are', async () => {
