@@ -121,12 +121,14 @@ export function createUpstreamSubscriptions(
     async begin(connection, { isPresent }) {
       const noted = memory.filtersOf(name)
       if (!isPresent && noted.length > 0) tellLost(logger, config)
+      // Until all answers have come, a new session may be subscribed to some of the filters only.
+      if (!isPresent) isSubscribed = false
       const known = isPresent ? noted : []
       const left = known.filter((filter) => !wanted.includes(filter))
-      if (isPresent && isSubscribed && refused.length === 0 && left.length === 0) return
+      if (isSubscribed && refused.length === 0 && left.length === 0) return
       // Noted before it is done, so that none is forgotten when this process ends in between.
       await memory.note(name, [...wanted, ...left])
-      await subscribe(connection, isPresent && isSubscribed ? refused : wanted)
+      await subscribe(connection, isSubscribed ? refused : wanted)
       isSubscribed = true
       if (left.length > 0) await connection.unsubscribe(left)
       await memory.note(name, wanted)
