@@ -46,6 +46,14 @@ interface ClusterNodeParts {
   /** What the disk does takes no time of the clock: the clock waits for it. */
   readonly duringDiskWork: <Result>(work: Promise<Result>) => Promise<Result>
   readonly readAheadBytesMax?: number | undefined
+  /** Default: on a page of its own. */
+  readonly clusterMetrics?: ReturnType<typeof createTestMetrics> | undefined
+}
+
+/** The metrics of a node of a cluster, on a page that has nothing else. */
+export function createTestMetrics() {
+  const registry = new Registry()
+  return { registry, metrics: createClusterMetrics(registry) }
 }
 
 let nodesMade = 0
@@ -80,9 +88,9 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
   }
   const log = parts.openLog(clock)
   const { readAheadBytesMax } = parts
-  const registry = new Registry()
+  const { registry, metrics: ofCluster } = parts.clusterMetrics ?? createTestMetrics()
   const lanes = createLanes(
-    { log, outbox, clock, logger, metrics: createClusterMetrics(registry) },
+    { log, outbox, clock, logger, metrics: ofCluster },
     { node: name, readAheadBytesMax },
   )
   const calls: KinesisCalls = { ...denied, ...parts.callsFor(name, clock) }

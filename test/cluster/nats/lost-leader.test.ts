@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { unlessAborted } from '../../../src/base/unless-aborted.ts'
 import { createRandom, oneOf } from '../../helpers/random.ts'
-import { openDiskOutbox, startClusterNode } from '../cluster-node.ts'
+import { createTestMetrics, openDiskOutbox, startClusterNode } from '../cluster-node.ts'
 import { createFakeStreams } from '../fake-streams.ts'
 import { strictRecord } from '../open-cluster.ts'
 import { findNatsServer } from './find-nats-server.ts'
@@ -31,7 +31,8 @@ describe.skipIf(!program.isFound)(`nodes and three NATS servers${why}`, () => {
 
   async function startNode() {
     const config = configOf({ SLUICE_NATS_URL: servers.url, SLUICE_CLUSTER_NAME: cluster })
-    const { log, nats } = await openNode(config)
+    const clusterMetrics = createTestMetrics()
+    const { log, nats } = await openNode(config, undefined, clusterMetrics.metrics)
     const node = await startClusterNode({
       clock: systemClock,
       random,
@@ -40,6 +41,7 @@ describe.skipIf(!program.isFound)(`nodes and three NATS servers${why}`, () => {
       duringDiskWork: (work) => work,
       openOutbox: openDiskOutbox,
       callsFor: streams.callsFor,
+      clusterMetrics,
     })
     const killing = new AbortController()
     setMaxListeners(devices, killing.signal)
@@ -127,6 +129,16 @@ describe.skipIf(!program.isFound)(`nodes and three NATS servers${why}`, () => {
     expect(ledger?.delivered).toBe(ledger?.accepted)
     expect(ledger?.accepted).toBeGreaterThanOrEqual(firsts.length)
     expect(ledger?.accepted).toBeLessThanOrEqual(streams.arrivals.length)
+    const pages = await Promise.all(nodes.map((one) => one.metricsText()))
+    const sumOf = (name: string) =>
+      pages
+        .flatMap((page) => [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (.+)$`, 'gm'))])
+        .reduce((sum, [, value]) => sum + Number(value), 0)
+    expect(sumOf('sluice_lanes_owned')).toBe(16)
+    expect(sumOf('sluice_lane_lag_records')).toBe(0)
+    expect(sumOf('sluice_log_commit_seconds_count')).toBeGreaterThan(100)
+    // While there was no leader.
+    expect(sumOf('sluice_log_retries_total')).toBeGreaterThan(0)
     for (const one of nodes) await one.stop()
   })
 })

@@ -8,6 +8,7 @@ import { clusterConfigOf } from '../../../src/config/cluster-config.ts'
 import type { ClusterConfig } from '../../../src/config/cluster-config.ts'
 import { clusterVariables } from '../../../src/config/cluster-variables.ts'
 import { readVariables } from '../../../src/config/variable.ts'
+import type { ClusterMetrics } from '../../../src/telemetry/cluster-metrics.ts'
 import { createLimitedLog } from '../../../src/telemetry/limited-log.ts'
 
 /** Lines that the code under test has logged. */
@@ -41,12 +42,13 @@ export interface OpenedNode {
 export async function openNode(
   config: ClusterConfig,
   bytesMax = bytesMaxUsual,
+  metrics?: ClusterMetrics,
 ): Promise<OpenedNode> {
   const { lines, dependencies } = createLines()
   const { signal } = new AbortController()
   const nats = await openNats(dependencies, config, signal)
   const log = await openLog(
-    dependencies,
+    { ...dependencies, metrics },
     nats,
     { cluster: config.name, identity, bytesMax },
     signal,
