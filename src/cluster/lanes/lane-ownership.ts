@@ -10,6 +10,7 @@
  * - A node with more than its share hands lanes over. Others take them at once.
  */
 import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
 import { LaneLostError, laneCount } from '../log/replicated-log.ts'
 import type { LaneProgress, NodeNotice, ReplicatedLog } from '../log/replicated-log.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
@@ -64,7 +65,7 @@ export function createLaneOwnership(
   dependencies: LaneOwnershipDependencies,
   node: string,
 ): LaneOwnership {
-  const { log, clock } = dependencies
+  const { log, clock, limitedLog } = dependencies
   const lanes = createSeenLanes(dependencies, node)
   const live = createLiveNodes(clock, node)
   const ending = new AbortController()
@@ -99,6 +100,16 @@ export function createLaneOwnership(
     }
   }
 
+  async function announce(): Promise<void> {
+    try {
+      await log.announce(node, new Uint8Array())
+    } catch (thrown) {
+      if (signal.aborted) return
+      const reason = messageOf(thrown)
+      limitedLog.error('announce', { reason }, 'this node cannot tell the others that it is there')
+    }
+  }
+
   return {
     owned,
     states: lanes.states,
@@ -109,8 +120,7 @@ export function createLaneOwnership(
         live.noticed(notice)
         look()
       }, signal)
-      // It rejects only when the log is closed.
-      void repeat(announceMs, () => log.announce(node, new Uint8Array()).catch(() => undefined))
+      void repeat(announceMs, announce)
       const all = Array.from({ length: laneCount }, (_, lane) => lane)
       await Promise.all(all.map(async (lane) => seen(await log.progress(lane))))
       log.watchProgress(seen, signal)
@@ -134,7 +144,8 @@ interface OwnLanesParts extends LaneOwnershipDependencies {
 }
 
 /** The lanes that this node owns, and how they come and go. */
-function createOwnLanes({ log, clock, own, lanes, node, seen, look, signal }: OwnLanesParts) {
+function createOwnLanes(parts: OwnLanesParts) {
+  const { log, clock, limitedLog, own, lanes, node, seen, look, signal } = parts
   const owned = new Map<number, OwnedLane>()
   const acquiring = new Map<number, Promise<void>>()
   const releasing = new Set<OwnedLane>()
@@ -153,8 +164,16 @@ function createOwnLanes({ log, clock, own, lanes, node, seen, look, signal }: Ow
       if (signal.aborted) await release(mine)
     } catch (thrown) {
       if (thrown instanceof LaneLostError) await lookUp(lane)
+      else tellNotTaken(lane, thrown)
       acquiring.delete(lane)
     }
+  }
+
+  /** The lane is tried again, and until then it may be that nobody delivers it. */
+  function tellNotTaken(lane: number, thrown: unknown): void {
+    if (signal.aborted) return
+    const fields = { lane, reason: messageOf(thrown) }
+    limitedLog.error('acquire', fields, 'this node cannot take a lane')
   }
 
   /** The watch tells who has a lane, too, but may be late. */
