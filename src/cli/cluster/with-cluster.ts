@@ -32,20 +32,26 @@ export async function withCluster<Result>(
   const logger = createMemoryLogger(({ level, msg }) => {
     if (level === 'warn' || level === 'error') host.stderr.write(`${String(msg)}\n`)
   })
-  const signal = AbortSignal.timeout(openMsMax)
+  const late = new AbortController()
+  const { signal } = late
+  const cancel = systemClock.after(openMsMax, () => late.abort())
   const dependencies = { logger, clock: systemClock }
-  const nats = await openNatsState(dependencies, { cluster, region }, signal).catch(explain)
   try {
-    const place = `cluster ${cluster.name}`
-    const opening = openClusterState({ ...dependencies, state: nats.state }, { place, signal })
-    const state = await opening.catch(explain)
+    const nats = await openNatsState(dependencies, { cluster, region }, signal).catch(explain)
     try {
-      return await work(state)
+      const place = `cluster ${cluster.name}`
+      const opening = openClusterState({ ...dependencies, state: nats.state }, { place, signal })
+      const state = await opening.catch(explain)
+      try {
+        return await work(state)
+      } finally {
+        state.close()
+      }
     } finally {
-      state.close()
+      await nats.close()
     }
   } finally {
-    await nats.close()
+    cancel()
   }
 }
 

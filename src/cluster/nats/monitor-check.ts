@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { NatsDependencies } from './connection.ts'
 import { misconfigured } from './nats-problem.ts'
@@ -20,7 +21,7 @@ const answerMsMax = 5_000
  * @throws SluiceError ClusterMisconfigured: one line that says what to change
  */
 export async function checkMonitors(
-  { logger }: Pick<NatsDependencies, 'logger'>,
+  { logger, clock }: Pick<NatsDependencies, 'logger' | 'clock'>,
   urls: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -32,7 +33,7 @@ export async function checkMonitors(
     )
   }
   for (const url of urls) {
-    const variables = await fetchVariables(url, signal).catch((thrown: unknown) => {
+    const variables = await fetchVariables(url, clock, signal).catch((thrown: unknown) => {
       // A server that is down is no reason not to start: two of three are enough.
       logger.warn({ url, reason: messageOf(thrown) }, 'a monitoring port of NATS does not answer')
     })
@@ -41,11 +42,20 @@ export async function checkMonitors(
   }
 }
 
-async function fetchVariables(url: string, signal: AbortSignal): Promise<ServerVariables> {
-  const timeout = AbortSignal.timeout(answerMsMax)
-  const response = await fetch(`${url}/varz`, { signal: AbortSignal.any([signal, timeout]) })
-  if (!response.ok) throw new Error(`HTTP status ${response.status}`)
-  return (await response.json()) as ServerVariables
+async function fetchVariables(
+  url: string,
+  clock: Pick<Clock, 'after'>,
+  signal: AbortSignal,
+): Promise<ServerVariables> {
+  const late = new AbortController()
+  const cancel = clock.after(answerMsMax, () => late.abort(new Error('no answer in time')))
+  try {
+    const response = await fetch(`${url}/varz`, { signal: AbortSignal.any([signal, late.signal]) })
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`)
+    return (await response.json()) as ServerVariables
+  } finally {
+    cancel()
+  }
 }
 
 /** What is wrong with a server, in one line. */
