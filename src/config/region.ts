@@ -4,7 +4,7 @@ import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
 
 /**
- * The region of `sluice start`.
+ * The region of `sluice start`, and of the commands that change a cluster.
  *
  * @throws SluiceError ConfigInvalid: the environment names none, or none that could exist
  */
@@ -13,8 +13,7 @@ export function requiredRegion(environment: Environment): string {
   if (region !== undefined) return region
   throw new SluiceError(
     'ConfigInvalid',
-    'AWS_REGION is not set: `sluice start` needs the region of the streams, ' +
-      'e.g. AWS_REGION=eu-central-1',
+    'AWS_REGION is not set: it names the region of the streams, e.g. AWS_REGION=eu-central-1',
   )
 }
 

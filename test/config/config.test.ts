@@ -91,7 +91,9 @@ describe('loadConfig', () => {
   })
 
   test('`start` without a region is refused', () => {
-    expect(() => loadConfig({}, 'start')).toThrow(/AWS_REGION is not set/)
+    expect(() => loadConfig({}, 'start')).toThrow(
+      'AWS_REGION is not set: it names the region of the streams, e.g. AWS_REGION=eu-central-1',
+    )
   })
 
   test('SLUICE_INSECURE=1 allows all bind addresses', () => {
