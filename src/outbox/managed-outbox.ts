@@ -23,7 +23,7 @@ import type {
   DeadLetterResult,
   DeadLetterSelection,
 } from './dead-letters.ts'
-import type { DeadLetter } from './dead-letter.ts'
+import type { DeadLetter, ReplayByRule } from './dead-letter.ts'
 import type { ActionLedger, LedgerCounts } from './books/ledger.ts'
 import type { Outbox } from './outbox.ts'
 import type { Destination } from './store/destination.ts'
@@ -140,7 +140,7 @@ interface ManagedOutboxDependencies {
 }
 
 /** What a replay by rule asks of the engine. */
-interface ReplayingEngine {
+export interface ReplayingEngine {
   /** Undefined: the rule makes nothing of the message, and the dead letter is kept. */
   replay(deadLetter: DeadLetter): Promise<Replacement | undefined>
   /** Hands republished messages to subscribers; resolves when there is room for more. */
@@ -200,11 +200,21 @@ function shownDestinations(destinations: ReturnType<Outbox['destinations']>) {
   return { shown, further: known.length - shown.length }
 }
 
-function replayByRule(
-  deadLetters: Outbox['deadLetters'],
+/** Dead letters that a function replays. */
+interface ReplayedDeadLetters<Result> {
+  replay(
+    selection: DeadLetterSelection,
+    how: ReplayByRule,
+    onDurable: (ids: readonly string[]) => Promise<void>,
+  ): Promise<Result>
+}
+
+/** Replays dead letters as their rules make them now, and tells subscribers what is durable. */
+export function replayByRule<Result>(
+  deadLetters: ReplayedDeadLetters<Result>,
   selection: DeadLetterSelection,
   engine: ReplayingEngine,
-): Promise<DeadLetterResult> {
+): Promise<Result> {
   const republished = new Map<string, readonly Message[]>()
   return deadLetters.replay(
     selection,

@@ -71,6 +71,19 @@ describe('lanes', () => {
     await finish(cluster)
   })
 
+  test('say when the log has been silent, and when it speaks again', async () => {
+    const cluster = await openCluster(1)
+    const isLost = () => cluster.nodes[0]?.lanes.isLost()
+    expect(isLost()).toBe(false)
+    cluster.network.hasLeader = false
+    await cluster.move(7_000)
+    expect(isLost()).toBe(true)
+    cluster.network.hasLeader = true
+    await cluster.move(5_000)
+    expect(isLost()).toBe(false)
+    await finish(cluster)
+  })
+
   test('are not delivered by a node that wakes after its lease', async () => {
     const cluster = await openCluster(2)
     const { streams, nodes } = cluster

@@ -12,6 +12,7 @@ import type { Watermarks } from '../log/replicated-log.ts'
 import { createLaneLedger } from './lane-ledger.ts'
 import type { LaneLedger, LaneLedgerRow, Settlement } from './lane-ledger.ts'
 import type { LaneState, SettledPart } from './lane-state.ts'
+import { waitingOf } from './waiting-of.ts'
 
 /** A chunk that the owner of its lane has read. */
 export interface LaneChunk {
@@ -20,6 +21,10 @@ export interface LaneChunk {
   /** In the log. */
   readonly sequence: number
   readonly bytes: number
+  /** The canonical text of its destination; none for a chunk whose records wait for none. */
+  readonly json: string
+  /** Of its first record, in epoch milliseconds. */
+  readonly acceptedAtMs: number
   /** For each record 1 when it is settled. */
   readonly settled: Uint8Array
   /** Records that are not settled. */
@@ -43,8 +48,18 @@ export type OfRecords = readonly OfAction[] | number
 /** What the chunks add to the state of their lane. */
 type ChunksState = Pick<
   LaneState,
-  'watermarks' | 'settled' | 'ledger' | 'damagedChunks' | 'queuedBytes'
+  | 'watermarks'
+  | 'settled'
+  | 'ledger'
+  | 'damagedChunks'
+  | 'queuedBytes'
+  | 'waiting'
+  | 'furtherWaiting'
 >
+
+/** What is known of a chunk that is read. */
+type ReadChunk = Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'> &
+  Partial<Pick<LaneChunk, 'json' | 'acceptedAtMs'>>
 
 export interface LaneChunks {
   /** The sequence of the last chunk of a destination that was taken; 0: of none. */
@@ -52,7 +67,7 @@ export interface LaneChunks {
   /** Where to read on: after what was taken of each destination. */
   taken(): Watermarks
   /** Makes a chunk. Those of its records that an earlier owner has settled are marked. */
-  read(chunk: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>, of: OfRecords): LaneChunk
+  read(chunk: ReadChunk, of: OfRecords): LaneChunk
   /** Takes a chunk, the next one of its destination. Its records may be settled already. */
   take(chunk: LaneChunk): void
   /** @returns false when the record was settled before */
@@ -159,7 +174,7 @@ export function createLaneChunks(state: LaneState): LaneChunks {
 
 /** @param earlier the ranges that an earlier owner has settled */
 function readChunk(
-  { destination, sequence, bytes }: Pick<LaneChunk, 'destination' | 'sequence' | 'bytes'>,
+  { json = '', acceptedAtMs = 0, ...chunk }: ReadChunk,
   records: OfRecords,
   earlier: readonly number[],
 ): LaneChunk {
@@ -170,7 +185,8 @@ function readChunk(
   for (const [index, of] of (typeof records === 'number' ? [] : records).entries()) {
     if (settled[index] === 0) queued.add(of.ruleName, of.actionIndex, 'queued')
   }
-  return { destination, sequence, bytes, settled, left, isTaken: false, unsaved, queued }
+  const facts = { ...chunk, json, acceptedAtMs, isTaken: false }
+  return { ...facts, settled, left, unsaved, queued }
 }
 
 function withoutQueued(row: LaneLedgerRow): LaneLedgerRow {
@@ -182,7 +198,7 @@ function withoutQueued(row: LaneLedgerRow): LaneLedgerRow {
 function saveChunks(
   destinations: ReadonlyMap<string, OfDestination>,
   ledger: LaneLedger,
-): Pick<LaneState, 'watermarks' | 'settled'> {
+): Pick<LaneState, 'watermarks' | 'settled' | 'waiting' | 'furtherWaiting'> {
   const settled: Record<string, SettledPart[]> = {}
   const watermarks: Record<string, number> = {}
   let numbersLeft = rangeNumbersMax
@@ -204,7 +220,8 @@ function saveChunks(
     }
     if (parts.length > 0) settled[token] = parts
   }
-  return { watermarks, settled }
+  const chunks = [...destinations.values()].flatMap((of) => of.chunks)
+  return { watermarks, settled, ...waitingOf(chunks) }
 }
 
 function moveWatermark(of: OfDestination, ledger: LaneLedger): void {

@@ -6,17 +6,26 @@ import type { DeadLetterQuery } from '../../outbox/dead-letters.ts'
 import { decodeDeadLetter } from '../../outbox/store/dead-letter-codec.ts'
 import { parseDestination } from '../../outbox/store/destination.ts'
 import { decodeRecord, decodeSource } from '../../outbox/store/record-codec.ts'
+import { batchMessagesMax, laneCount } from '../log/replicated-log.ts'
 import type { ReplicatedLog, StoredDeadLetter } from '../log/replicated-log.ts'
 import { decodeLetter } from './letter-codec.ts'
 import type { OwnedLane } from './owned-lane.ts'
 
+/** A dead letter of a lane that this node does not own. */
+export interface LetterElsewhere {
+  readonly id: string
+  readonly lane: number
+}
+
 /** What became of a selection on this node. */
-interface MovedOnThisNode {
+export interface MovedOnThisNode {
   readonly count: number
   /** Dead letters that stay, because nothing came of them. */
   readonly kept: number
-  /** Ids of selected dead letters of lanes that other nodes own. */
-  readonly elsewhere: readonly string[]
+  /** Selected dead letters of lanes that this node does not own, in the order of their ids. */
+  readonly elsewhere: readonly LetterElsewhere[]
+  /** Too many are elsewhere: what is behind the last one was not looked at. */
+  readonly isCut: boolean
 }
 
 export interface LaneDeadLetters {
@@ -40,7 +49,7 @@ export interface LaneDeadLetters {
 }
 
 interface LaneDeadLettersDependencies {
-  readonly log: Pick<ReplicatedLog, 'deadLetters'>
+  readonly log: Pick<ReplicatedLog, 'deadLetters' | 'progress'>
   readonly owned: ReadonlyMap<number, OwnedLane>
   readonly append: Outbox['append']
   /** Dead letters that are about to leave, of all lanes. */
@@ -53,7 +62,7 @@ const listedMax = 250
 const scannedMax = 2_000
 /** Dead letters that are read, and moved, together. */
 const partMax = 100
-/** Ids that are told to be elsewhere: who asked may ask again with the others. */
+/** Ids that are told to be elsewhere. */
 const elsewhereMax = 10_000
 
 interface ReadLetter extends StoredDeadLetter {
@@ -70,21 +79,21 @@ export function createLaneDeadLetters(parts: LaneDeadLettersDependencies): LaneD
   ): Promise<MovedOnThisNode> {
     let count = 0
     let taken = 0
-    const elsewhere: string[] = []
+    const elsewhere: LetterElsewhere[] = []
     for await (const part of selected(parts, selection)) {
       for (const [lane, letters] of byLane(part)) {
         const owner = parts.owned.get(lane)
         if (owner === undefined) {
-          elsewhere.push(...letters.map(({ sequence }) => String(sequence)))
+          elsewhere.push(...letters.map(({ sequence }) => ({ id: String(sequence), lane })))
           continue
         }
-        const own = letters.filter(({ sequence }) => owner.letters.take(sequence))
+        const own = await takenOf(owner, letters)
         taken += own.length
         count += await movePart(owner, own)
       }
       if (elsewhere.length > elsewhereMax) break
     }
-    return { count, kept: taken - count, elsewhere }
+    return { count, kept: taken - count, elsewhere, isCut: elsewhere.length > elsewhereMax }
   }
 
   return {
@@ -97,21 +106,38 @@ export function createLaneDeadLetters(parts: LaneDeadLettersDependencies): LaneD
     replay: (selection, how, onDurable) =>
       move(selection, async (lane, letters) => {
         let count = 0
-        for (const letter of letters) {
-          try {
+        const held = new Set(letters)
+        const putBack = (letter: ReadLetter) => {
+          held.delete(letter)
+          lane.letters.putBack(letter.sequence)
+        }
+        try {
+          for (const letter of letters) {
             const records = await recordsOf(letter, how)
-            if (records === undefined) continue
-            await append(records)
-            await onDurable?.([String(letter.sequence)])
-            await lane.letters.remove([leavingOf(letter)], true)
-            count += 1
-          } finally {
-            lane.letters.putBack(letter.sequence)
+            if (records !== undefined) {
+              await append(records)
+              await onDurable?.([String(letter.sequence)])
+              await lane.letters.remove([leavingOf(letter)], true)
+              count += 1
+            }
+            putBack(letter)
           }
+        } finally {
+          for (const letter of held) putBack(letter)
         }
         return count
       }),
   }
+}
+
+/** Takes dead letters of a lane, in their order; those that others move are left out. */
+async function takenOf(
+  { letters }: Pick<OwnedLane, 'letters'>,
+  found: readonly ReadLetter[],
+): Promise<readonly ReadLetter[]> {
+  const own: ReadLetter[] = []
+  for (const letter of found) if (await letters.take(letter.sequence)) own.push(letter)
+  return own
 }
 
 const leavingOf = ({ sequence, data, deadLetter: of }: ReadLetter) => {
@@ -155,20 +181,24 @@ async function listPage(
 
 /** The selected dead letters, in parts. Those that are added meanwhile are left out. */
 async function* selected(
-  { log, owned }: LaneDeadLettersDependencies,
+  parts: LaneDeadLettersDependencies,
   selection: DeadLetterSelection,
 ): AsyncGenerator<readonly ReadLetter[], void> {
+  const { log } = parts
   if ('ids' in selection) {
-    for (const id of new Set(selection.ids.map(sequenceOf))) {
-      const [stored] = await log.deadLetters(id - 1, 1)
-      if (stored?.sequence === id) yield [readLetter(stored)]
+    const ids = [...new Set(selection.ids.map(sequenceOf))].toSorted((a, b) => a - b)
+    let readUpTo = 0
+    for (const id of ids) {
+      if (id <= readUpTo) continue
+      const page = await log.deadLetters(id - 1, Math.min(partMax, ids.length))
+      const letters = page.filter(({ sequence }) => ids.includes(sequence))
+      readUpTo = page.at(-1)?.sequence ?? id
+      if (letters.length > 0) yield letters.map(readLetter)
     }
     return
   }
   const { ruleName } = selection
-  // Whatever this node writes now stands behind all dead letters that there are.
-  const [first] = owned.values()
-  const endSequence = (await first?.writtenNow()) ?? 0
+  const endSequence = await endOf(parts)
   let lastSequence = 0
   for (;;) {
     const page = await log.deadLetters(lastSequence, partMax)
@@ -179,6 +209,19 @@ async function* selected(
       ({ deadLetter }) => ruleName === undefined || deadLetter?.ruleName === ruleName,
     )
   }
+}
+
+/** A sequence behind those of all dead letters that there are. */
+async function endOf({
+  log,
+  owned,
+}: Pick<LaneDeadLettersDependencies, 'log' | 'owned'>): Promise<number> {
+  const [first] = owned.values()
+  if (first !== undefined) return first.writtenNow()
+  // Dead letters stand right behind the progress that is written with them.
+  const lanes = Array.from({ length: laneCount }, (_, lane) => lane)
+  const written = await Promise.all(lanes.map((lane) => log.progress(lane)))
+  return Math.max(...written.map(({ revision }) => revision)) + batchMessagesMax
 }
 
 function byLane(letters: readonly ReadLetter[]): ReadonlyMap<number, ReadLetter[]> {

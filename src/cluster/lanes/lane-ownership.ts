@@ -25,6 +25,8 @@ const announceMs = 2_000
 const liveMs = 10_000
 /** Lanes are looked at after each change, and so often in any case. */
 const lookMs = 1_000
+/** The notices of this node come back from the log: without them, it cannot be reached. */
+const silentMs = 6_000
 /** Nodes that are remembered. Dead ones are forgotten before. */
 const nodesMax = 1_000
 
@@ -43,6 +45,10 @@ interface LaneOwnership {
   states(): readonly LaneState[]
   /** The names of live nodes, this one among them. */
   nodes(): readonly string[]
+  /** The node that owns a lane, as it was last told. */
+  ownerOf(lane: number): string | undefined
+  /** Whether the log has told nothing for some time. */
+  isSilent(): boolean
   /** A lane of this node has ended by itself. */
   lost(lane: OwnedLane): void
   start(): Promise<void>
@@ -72,8 +78,10 @@ export function createLaneOwnership(
   const { signal } = ending
   const own = createOwnLanes({ ...dependencies, lanes, node, seen, look, signal })
   const { owned, acquiring } = own
+  let heardMs: number | undefined
 
   function seen(progress: LaneProgress): void {
+    heardMs = clock.monotonicMs()
     if (!lanes.note(progress)) return
     own.check(progress.lane)
     look()
@@ -114,9 +122,13 @@ export function createLaneOwnership(
     owned,
     states: lanes.states,
     nodes: () => live.names(),
+    ownerOf: (lane) => lanes.get(lane)?.state?.owner,
+    isSilent: () => heardMs !== undefined && clock.monotonicMs() - heardMs > silentMs,
     lost: (lane) => own.lost(lane),
     async start() {
+      heardMs = clock.monotonicMs()
       log.watchNodes((notice) => {
+        heardMs = clock.monotonicMs()
         live.noticed(notice)
         look()
       }, signal)

@@ -13,6 +13,14 @@ export interface SettledPart {
   readonly ranges: readonly number[]
 }
 
+/** What waits for a destination: its canonical text, records, bytes, and when the oldest came. */
+export type WaitingRow = readonly [
+  json: string,
+  records: number,
+  bytes: number,
+  acceptedAtMs: number,
+]
+
 export interface LaneState {
   /** The node that owns the lane. Undefined: none does. */
   readonly owner: string | undefined
@@ -30,6 +38,10 @@ export interface LaneState {
   readonly leavingLetters: readonly number[]
   /** Of the chunks that the owner has read and that are not settled. */
   readonly queuedBytes: number
+  /** The destinations for which most records wait. */
+  readonly waiting: readonly WaitingRow[]
+  /** Further destinations for which records wait. */
+  readonly furtherWaiting: number
   /** Of the dead letters of the lane. */
   readonly letterBytes: number
 }
@@ -45,6 +57,8 @@ export const newLane: LaneState = Object.freeze({
   damagedChunks: 0,
   leavingLetters: [],
   queuedBytes: 0,
+  waiting: [],
+  furtherWaiting: 0,
   letterBytes: 0,
 })
 

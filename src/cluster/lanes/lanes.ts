@@ -27,6 +27,7 @@ import { actionsOfRule, countsOfRows, createLaneLedger } from './lane-ledger.ts'
 import { createLaneOutbox } from './lane-outbox.ts'
 import { createLaneOwnership } from './lane-ownership.ts'
 import { createLogAppend } from './log-append.ts'
+import type { WaitingRow } from './lane-state.ts'
 import { createOwnedLane } from './owned-lane.ts'
 import type { OwnedLane } from './owned-lane.ts'
 import { createPlacedRecords } from './placed-records.ts'
@@ -47,6 +48,16 @@ export interface Lanes extends LaneGuard {
   lag(): ReadonlyMap<number, number>
   /** The names of the live nodes of the cluster. */
   nodes(): readonly string[]
+  /** This node. */
+  readonly node: string
+  /** The node that owns a lane, as it was last told; undefined when none does. */
+  ownerOf(lane: number): string | undefined
+  /** Whether the log has told nothing for some seconds, though this node takes part. */
+  isLost(): boolean
+  /** What waits for each destination, of all lanes, as their owners have last written. */
+  waiting(): readonly WaitingRow[]
+  /** Destinations for which records wait, and which `waiting` leaves out. */
+  furtherWaiting(): number
   /** What became of all records of the cluster, as its owners have last written. */
   ledgerTotals(): LedgerCounts
   /** The same for the actions of a rule. */
@@ -117,7 +128,7 @@ export function createLanes(
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
 
   const rows = () => ownership.states().flatMap(({ ledger }) => ledger)
-  const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks') =>
+  const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks' | 'furtherWaiting') =>
     ownership.states().reduce((sum, state) => sum + state[member], 0)
 
   const lag = () =>
@@ -140,6 +151,11 @@ export function createLanes(
     owned: () => [...ownership.owned.keys()].toSorted((left, right) => left - right),
     lag,
     nodes: () => ownership.nodes(),
+    node,
+    ownerOf: (lane) => ownership.ownerOf(lane),
+    isLost: () => ownership.isSilent(),
+    waiting: () => ownership.states().flatMap(({ waiting }) => waiting),
+    furtherWaiting: () => sumOf('furtherWaiting'),
     ledger: (ruleName) => actionsOfRule(rows(), ruleName),
     ledgerTotals: () => countsOfRows(rows()),
     bytes: () => sumOf('queuedBytes'),

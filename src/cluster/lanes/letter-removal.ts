@@ -20,11 +20,12 @@ export interface LetterRemoval {
   /** Bytes of those that have begun to leave since the last call. */
   leftBytes(): number
   /**
-   * Takes a dead letter, so that nobody else moves it.
+   * Takes a dead letter, so that nobody else moves it. Waits while somebody else has it. Those who
+   * take several ones take them in the order of their sequences.
    *
-   * @returns false when it is taken, or leaves
+   * @returns false when it leaves, or has left
    */
-  take(sequence: number): boolean
+  take(sequence: number): Promise<boolean>
   /** Gives one back that stays after all. */
   putBack(sequence: number): void
   /**
@@ -44,6 +45,9 @@ interface LetterRemovalDependencies {
   readonly signal: AbortSignal
 }
 
+/** Dead letters that are remembered when they have left: who has read them before may come late. */
+const goneMax = 20_000
+
 /** @param stored those that the last owner has named */
 export function createLetterRemoval(
   { log, addToLedger, flush, signal }: LetterRemovalDependencies,
@@ -52,13 +56,30 @@ export function createLetterRemoval(
 ): LetterRemoval {
   const leaving = new Set(stored)
   const taken = new Set<number>()
+  const gone = new Set<number>()
+  const waiting = new Set<() => void>()
   let leftBytes = 0
   if (stored.length > 0) void forget(stored)
+
+  /** Those who wait look again. */
+  function wake(): void {
+    const all = [...waiting]
+    waiting.clear()
+    for (const resolve of all) resolve()
+  }
+  signal.addEventListener('abort', wake, { once: true })
 
   async function forget(sequences: readonly number[]): Promise<void> {
     try {
       await log.forget(lane, {}, sequences)
-      for (const sequence of sequences) leaving.delete(sequence)
+      for (const sequence of sequences) {
+        gone.add(sequence)
+        leaving.delete(sequence)
+      }
+      for (const oldest of gone) {
+        if (gone.size <= goneMax) break
+        gone.delete(oldest)
+      }
     } catch {
       // The log is closed: the next owner removes them.
     }
@@ -71,12 +92,18 @@ export function createLetterRemoval(
       leftBytes = 0
       return bytes
     },
-    take(sequence) {
-      if (signal.aborted || leaving.has(sequence) || taken.has(sequence)) return false
+    async take(sequence) {
+      while (taken.has(sequence) && !signal.aborted) {
+        await new Promise<void>((resolve) => waiting.add(resolve))
+      }
+      if (signal.aborted || leaving.has(sequence) || gone.has(sequence)) return false
       taken.add(sequence)
       return true
     },
-    putBack: (sequence) => void taken.delete(sequence),
+    putBack(sequence) {
+      taken.delete(sequence)
+      wake()
+    },
     async remove(letters, isReplayed) {
       const moved = createLaneLedger()
       for (const { sequence, bytes, of } of letters) {
@@ -87,6 +114,7 @@ export function createLetterRemoval(
         moved.add(of.ruleName, of.actionIndex, 'deadLettered', -1)
         if (!isReplayed) moved.add(of.ruleName, of.actionIndex, 'dropped')
       }
+      wake()
       addToLedger(moved)
       await flush()
       await forget(letters.map(({ sequence }) => sequence))

@@ -1,5 +1,6 @@
-import type { Destination, NewRecord } from '../../outbox/outbox.ts'
+import type { Destination } from '../../outbox/outbox.ts'
 import { parseDestination } from '../../outbox/store/destination.ts'
+import { decodeFacts } from '../../outbox/store/record-codec.ts'
 import type { StoredChunk } from '../log/replicated-log.ts'
 import { decodeChunk } from './chunk-codec.ts'
 import { noDestinationToken } from './destination-token.ts'
@@ -38,11 +39,21 @@ export function startFeed(parts: TakeParts): void {
 /** Makes the function that puts a chunk into the outbox. */
 function createTake({ outbox, owned, signal, chunks, hold, placed, limitedLog }: TakeParts) {
   const destinationOf = createDestinationReader()
-  const read = ({ destination, sequence, data }: StoredChunk, of: OfRecords) =>
-    chunks.read({ destination, sequence, bytes: data.length }, of)
+  const read = (
+    { destination, sequence, data }: StoredChunk,
+    of: OfRecords,
+    facts?: Pick<LaneChunk, 'json' | 'acceptedAtMs'>,
+  ) => chunks.read({ destination, sequence, bytes: data.length, ...facts }, of)
 
-  async function append(stored: StoredChunk, all: readonly NewRecord[]): Promise<void> {
-    const chunk = read(stored, all)
+  async function append(
+    stored: StoredChunk,
+    { json, values }: { readonly json: string; readonly values: readonly Buffer[] },
+  ): Promise<void> {
+    const destination = destinationOf(json)
+    const all = values.map((value) => recordOfChunk(value, destination))
+    const [first] = values
+    const acceptedAtMs = first === undefined ? 0 : decodeFacts(first).acceptedAtMs
+    const chunk = read(stored, all, { json, acceptedAtMs })
     const indexes = [...all.keys()].filter((index) => chunk.settled[index] === 0)
     const records = indexes.flatMap((index) => all[index] ?? [])
     if (records.length === 0) return hold(chunk)
@@ -92,13 +103,8 @@ function createTake({ outbox, owned, signal, chunks, hold, placed, limitedLog }:
     const decoded = decodeChunk(stored.data)
     if (decoded.kind === 'newer') throw new Error('a later release wrote it: upgrade this node')
     if (decoded.kind === 'damaged') return takeDamaged(stored)
-    const { json, values } = decoded
-    if (stored.destination === noDestinationToken) return takeFailed(stored, values)
-    const destination = destinationOf(json)
-    return append(
-      stored,
-      values.map((value) => recordOfChunk(value, destination)),
-    )
+    if (stored.destination === noDestinationToken) return takeFailed(stored, decoded.values)
+    return append(stored, decoded)
   }
 }
 
