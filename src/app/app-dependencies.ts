@@ -3,6 +3,7 @@ import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
 import type { LogLevels } from '../telemetry/logger.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import type { ClusterRecords } from './cluster/lanes-stage.ts'
 import type { SharedSources } from './shared-sources.ts'
 import type { TemplateOptions } from './template-stage.ts'
 
@@ -16,9 +17,18 @@ export interface AppDependencies {
   /** Stack templates that the lab runs. */
   readonly templates?: TemplateOptions | undefined
   /** What the nodes of a cluster share. Undefined: the engine has folders and files of its own. */
-  readonly sharedState?: { readonly state: SharedState; readonly clusterName: string } | undefined
+  readonly sharedState?:
+    | {
+        readonly state: SharedState
+        readonly clusterName: string
+        /** Undefined: accepted records are in the outbox of this engine. */
+        readonly records?: ClusterRecords | undefined
+      }
+    | undefined
   /** What is read of it, once it is open. */
   readonly shared?: SharedSources | undefined
+  /** Where accepted records are, in an engine that is part of a cluster. */
+  readonly records?: ClusterRecords | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */
   readonly signal?: AbortSignal | undefined
 }

@@ -18,7 +18,6 @@ import type { LabStage } from './lab-stage.ts'
 import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
-import { createManagedOutbox } from '../outbox/managed-outbox.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createLogLevels, createTimedLogLevel } from '../telemetry/log-levels.ts'
 import type { TimedLogLevel } from '../telemetry/log-levels.ts'
@@ -26,6 +25,7 @@ import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
+import type { LanesStage } from './cluster/lanes-stage.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
 import type { Endpoints } from './delivery-stage.ts'
 import { httpGuards, ofIngress, openKeys, roleProbe } from './http-stage.ts'
@@ -143,7 +143,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const mappings = await startEventSources(dependencies, stages, { ...ofMappings, ...observers })
   const http = openHttp(config, stages, {
     ...shared,
-    outbox: createManagedOutbox({ outbox, engine, deliveryOf: producer.stateOf }),
+    outbox: delivery.manage(engine),
     compile,
     ...ofConfig(dependencies, stages),
     engine,
@@ -160,7 +160,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const parts = { ...ofEngine, metrics, accessKeys, faults }
   const { mqtt, upstream } = await openWaysIn(parts, stages, drain)
 
-  const listening = { http, mqtt, account, producer, lab, upstream }
+  const listening = { http, mqtt, account, lanes: recorded.lanes, producer, lab, upstream }
   const isAccountNeeded = () => dependsOnAccount({ mqtt, accessKeys, rules })
   const ports = await listen(dependencies, stages, listening, isAccountNeeded)
   // Changes of templates end before what they change.
@@ -257,6 +257,7 @@ async function listen(
     http,
     mqtt,
     account,
+    lanes,
     producer,
     lab,
     upstream,
@@ -264,6 +265,7 @@ async function listen(
     readonly http: Pick<ReturnType<typeof createHttpServer>, 'listen'>
     readonly mqtt: MqttStage
     readonly account: AccountStage
+    readonly lanes: Pick<LanesStage, 'start'> | undefined
     readonly producer: { start(): void }
     readonly lab: LabStage | undefined
     readonly upstream: Upstream | undefined
@@ -272,6 +274,7 @@ async function listen(
 ): Promise<AppPorts> {
   const httpPort = await stages.open('http port', () => http.listen())
   await stages.open('account', () => account.settled(isAccountNeeded, httpPort))
+  if (lanes) await stages.open('lanes', () => lanes.start())
   producer.start()
   const mqttPorts = await stages.open('mqtt ports', () => mqtt.listen())
   const ports = { ...mqttPorts, http: httpPort, kinesis: lab?.port }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { ServiceSender } from '../aws/call/service-sender.ts'
@@ -9,6 +11,7 @@ import type { HttpPoster } from '../aws/http/http-poster.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import type { RecordObservers } from '../delivery/outcome/watch-records.ts'
 import { createProducer } from '../delivery/producer.ts'
+import type { CallsOfDestinations } from '../delivery/transport.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
 import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
 import { createKafkaSenders } from '../kafka/kafka-senders.ts'
@@ -22,17 +25,21 @@ import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
+import { createManagedOutbox } from '../outbox/managed-outbox.ts'
+import type { ManagedOutbox, ReplayingEngine } from '../outbox/managed-outbox.ts'
 import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
 import type { Outbox, ServiceDestination } from '../outbox/outbox.ts'
 import type { CallExternal } from '../sql/sql.ts'
+import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { Redaction } from '../redaction/redaction.ts'
 import type { AppDependencies } from './app-dependencies.ts'
+import type { LanesStage } from './cluster/lanes-stage.ts'
 import type { Drain, Stages } from './stages.ts'
 
 /** Builds the way from the disk to the stream, before any message can be accepted. */
 export async function startDeliveryStage(
-  { config, logger, clock, beginsAnew }: AppDependencies,
+  { config, logger, clock, beginsAnew, records }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
   {
@@ -73,7 +80,7 @@ export async function startDeliveryStage(
         )
       : undefined
   const outboxParts = { config, logger, clock, beginsAnew, metrics, folder, hasRule }
-  const outbox = await openOutboxOf(outboxParts, stages)
+  const { outbox, lanes } = await openRecordsOf({ ...outboxParts, records, drain }, stages)
   const endpoints = openEndpoints({ config, clock }, stages)
   const http = { poster: endpoints.httpPoster, disabledReason, influxdbOf, clock }
   const aws = stages.add(callsOf({ config, clock, logger, http }, lab), (it) => it.close())
@@ -85,8 +92,10 @@ export async function startDeliveryStage(
   const producer = stages.add(
     createProducer({
       ...shared,
-      callsFor: (destination) => aws.callsFor(destination),
-      senderFor: serviceSenders(config, stages, services),
+      ...guarded(lanes, {
+        callsFor: (destination) => aws.callsFor(destination),
+        senderFor: serviceSenders(config, stages, services),
+      }),
       onGivenUp,
       metrics,
       ...observersOf(outbox),
@@ -94,8 +103,50 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  const seen = { sentStreams: producer.streams, inspection: lab?.inspection }
+  const manage = (engine: ReplayingEngine): ManagedOutbox => {
+    const parts = { engine, deliveryOf: producer.stateOf }
+    return lanes?.manage(parts) ?? createManagedOutbox({ ...parts, outbox })
+  }
+  const seen = { sentStreams: producer.streams, inspection: lab?.inspection, lanes, manage }
   return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...recorded }
+}
+
+/** The outbox of the data folder; in a cluster, what this node has of the log in its place. */
+async function openRecordsOf(
+  dependencies: OutboxParts & { readonly drain: Drain },
+  stages: Stages,
+): Promise<{ readonly outbox: Outbox; readonly lanes?: LanesStage }> {
+  const { records, folder, logger, clock } = dependencies
+  if (records === undefined) return { outbox: await openOutboxOf(dependencies, stages) }
+  const { openLanesStage, requireEmpty } = await import('./cluster/lanes-stage.ts')
+  const { directory } = folder
+  if (existsSync(path.join(directory, outboxFolderName))) {
+    const earlier = await openOutbox(
+      // Its counts are not those of the cluster.
+      { directory, metrics: createMetrics(), logger, clock },
+      { file: { wasMade: folder.hasMade(outboxFolderName) } },
+    )
+    try {
+      requireEmpty(earlier, directory)
+    } finally {
+      await earlier.close()
+    }
+  }
+  const lanes = await openLanesStage(
+    dependencies,
+    { ...dependencies, ...records, directory },
+    stages,
+  )
+  return { outbox: lanes.outbox, lanes }
+}
+
+/** Lets no call begin with records of lanes that other nodes deliver. */
+function guarded(lanes: LanesStage | undefined, calls: CallsOfDestinations): CallsOfDestinations {
+  if (lanes === undefined) return calls
+  return {
+    callsFor: (destination) => lanes.guardCalls(calls.callsFor(destination)),
+    senderFor: (destination) => lanes.guardSender(calls.senderFor(destination)),
+  }
 }
 
 function* credentialsAges(aws: Pick<AwsCalls, 'credentialsAges'>) {
@@ -164,20 +215,14 @@ function serviceSenders(
   return createLabSenders({ ...ofLab, calls, functionsDir, emulators, kafka, labActions })
 }
 
+interface OutboxParts extends AppDependencies {
+  readonly metrics: Metrics
+  readonly folder: DataFolder
+  readonly hasRule: (ruleName: string) => boolean
+}
+
 async function openOutboxOf(
-  {
-    config,
-    logger,
-    clock,
-    beginsAnew,
-    metrics,
-    folder,
-    hasRule,
-  }: AppDependencies & {
-    readonly metrics: Metrics
-    readonly folder: DataFolder
-    readonly hasRule: (ruleName: string) => boolean
-  },
+  { config, logger, clock, beginsAnew, metrics, folder, hasRule }: OutboxParts,
   stages: Stages,
 ): Promise<Outbox> {
   const { directory } = folder

@@ -7,6 +7,7 @@ import type { FileFaults, GuardedFiles } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { LanesStage } from './cluster/lanes-stage.ts'
 import type { SharedSources } from './shared-sources.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -21,7 +22,17 @@ import type { Upstream } from '../upstream/upstream.ts'
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults, rules, mappings, ingress, outbox, upstream, cluster }: HealthDependencies,
+  {
+    account,
+    faults,
+    rules,
+    mappings,
+    ingress,
+    outbox,
+    upstream,
+    cluster,
+    lanes,
+  }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
@@ -33,7 +44,9 @@ export function healthOf(
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
     ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
     ...(upstream?.troubles() ?? []),
-    ...(cluster?.isLost() === true ? ['clusterUnreachable' as const] : []),
+    ...(cluster?.isLost() === true || lanes?.isLost() === true
+      ? ['clusterUnreachable' as const]
+      : []),
   ]
   return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
 }
@@ -58,6 +71,8 @@ interface HealthDependencies {
   readonly upstream?: Pick<Upstream, 'troubles'> | undefined
   /** Absent: the engine is no node of a cluster. */
   readonly cluster?: Pick<SharedSources, 'isLost'> | undefined
+  /** The log of the cluster. */
+  readonly lanes?: Pick<LanesStage, 'isLost'> | undefined
 }
 
 /** Notes files that cannot be read, also in a metric. */

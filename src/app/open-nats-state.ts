@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { openBucket } from '../cluster/nats/open-bucket.ts'
 import { openNats } from '../cluster/nats/open-nats.ts'
+import type { Nats } from '../cluster/nats/open-nats.ts'
 import { createNatsState } from '../cluster/state/nats-state.ts'
 import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { ClusterConfig } from '../config/cluster-config.ts'
@@ -10,6 +11,8 @@ import type { Logger } from '../telemetry/telemetry.ts'
 /** What the nodes of a cluster share, in a bucket of NATS. */
 interface NatsState {
   readonly state: SharedState
+  /** The connection, for what else is in NATS. */
+  readonly nats: Nats
   close(): Promise<void>
 }
 
@@ -36,7 +39,7 @@ export async function openNatsState(
     const options = { cluster: cluster.name, identity, bucket }
     const opened = await openBucket(dependencies, nats, options, signal)
     const state = createNatsState({ connection: nats.connection, bucket: opened, clock })
-    return { state, close: () => nats.close() }
+    return { state, nats, close: () => nats.close() }
   } catch (thrown) {
     await nats.close()
     throw thrown
