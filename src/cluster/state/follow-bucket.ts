@@ -45,7 +45,8 @@ export function followBucket(
       if (signal.aborted) return
       if (isLost) watcher.found()
       isLost = false
-      if (isBehind(last)) await watch.begin()
+      // The watch before it has ended, so one that could not begin is tried at the next check.
+      if (isBehind(last) || !watch.hasBegun()) await watch.begin()
     } catch (thrown) {
       lose(reasonOf(thrown))
     }
@@ -79,6 +80,7 @@ type BucketWatch = ReturnType<typeof createWatch>
 function createWatch(bucket: KV, watcher: StateWatcher, signal: AbortSignal) {
   let told = 0
   let isPresent = false
+  let hasBegun = false
   let generation = 0
   let end: (() => void) | undefined
 
@@ -92,9 +94,11 @@ function createWatch(bucket: KV, watcher: StateWatcher, signal: AbortSignal) {
     /** The last revision that was told. */
     told: () => told,
     isPresent: () => isPresent,
+    hasBegun: () => hasBegun,
     end: () => end?.(),
     async begin(): Promise<void> {
       end?.()
+      hasBegun = false
       const own = (generation += 1)
       const { last_seq: wanted, messages } = await stateOf(bucket)
       const entries = await bucket.watch()
@@ -104,6 +108,7 @@ function createWatch(bucket: KV, watcher: StateWatcher, signal: AbortSignal) {
         return
       }
       end = () => entries.stop()
+      hasBegun = true
       isPresent = false
       told = 0
       watcher.begin()
