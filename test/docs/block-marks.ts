@@ -21,6 +21,12 @@ export const blockMarks: readonly BlockMark[] = [
   { document: 'README.md', has: 'create-event-source-mapping', ...awsCli },
   { document: 'README.md', has: 'npx sluice start', reason: 'needs an AWS account' },
   { document: 'docs/API.md', has: 'iot-data publish', ...awsCli },
+  {
+    document: 'docs/CLUSTER.md',
+    has: 'sluice cluster',
+    reason: 'needs NATS servers',
+  },
+  { document: 'docs/CONSUMERS.md', has: 'aws lambda invoke', ...awsCli },
   { document: 'docs/CONSUMERS.md', has: '| jq', reason: 'needs jq', runsWith: 'jq' },
   { document: 'docs/CONSUMERS.md', has: 'create-event-source-mapping', ...awsCli },
   { document: 'docs/DEVICES.md', has: 'SLUICE_TLS_CERT_FILE', ...firstSteps },
