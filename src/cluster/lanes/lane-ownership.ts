@@ -100,14 +100,6 @@ export function createLaneOwnership(
     }
   }
 
-  /** Does something again and again until this node takes part no more. */
-  async function repeat(everyMs: number, work: () => Promise<void> | void): Promise<void> {
-    while (!signal.aborted) {
-      await work()
-      await clock.sleep(everyMs, signal)
-    }
-  }
-
   async function announce(): Promise<void> {
     try {
       await log.announce(node, new Uint8Array())
@@ -132,17 +124,30 @@ export function createLaneOwnership(
         live.noticed(notice)
         look()
       }, signal)
-      void repeat(announceMs, announce)
+      void repeat(announce, announceMs, clock, signal)
       const all = Array.from({ length: laneCount }, (_, lane) => lane)
       await Promise.all(all.map(async (lane) => seen(await log.progress(lane))))
       log.watchProgress(seen, signal)
-      void repeat(lookMs, look)
+      void repeat(look, lookMs, clock, signal)
     },
     async stop() {
       ending.abort()
       await Promise.all([...Array.from(owned.values(), own.release), ...acquiring.values()])
       await log.announce(node, undefined).catch(() => undefined)
     },
+  }
+}
+
+/** Does something again and again until the signal aborts. */
+async function repeat(
+  work: () => Promise<void> | void,
+  everyMs: number,
+  clock: Pick<Clock, 'sleep'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await work()
+    await clock.sleep(everyMs, signal)
   }
 }
 

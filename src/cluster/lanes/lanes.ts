@@ -27,7 +27,7 @@ import { actionsOfRule, countsOfRows, createLaneLedger } from './lane-ledger.ts'
 import { createLaneOutbox } from './lane-outbox.ts'
 import { createLaneOwnership } from './lane-ownership.ts'
 import { createLogAppend } from './log-append.ts'
-import type { WaitingRow } from './lane-state.ts'
+import type { LaneState, WaitingRow } from './lane-state.ts'
 import { createOwnedLane } from './owned-lane.ts'
 import type { OwnedLane } from './owned-lane.ts'
 import { createPlacedRecords } from './placed-records.ts'
@@ -127,10 +127,6 @@ export function createLanes(
   const appending = createLogAppend({ log, clock, onDropped: countDropped, metrics })
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
 
-  const rows = () => ownership.states().flatMap(({ ledger }) => ledger)
-  const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks' | 'furtherWaiting') =>
-    ownership.states().reduce((sum, state) => sum + state[member], 0)
-
   const lag = () =>
     new Map(Array.from(ownership.owned, ([lane, of]) => [lane, of.lagRecords()] as const))
   metrics?.lanesOwned.readFrom(() => ownership.owned.size)
@@ -154,18 +150,39 @@ export function createLanes(
     node,
     ownerOf: (lane) => ownership.ownerOf(lane),
     isLost: () => ownership.isSilent(),
-    waiting: () => ownership.states().flatMap(({ waiting }) => waiting),
-    furtherWaiting: () => sumOf('furtherWaiting'),
-    ledger: (ruleName) => actionsOfRule(rows(), ruleName),
-    ledgerTotals: () => countsOfRows(rows()),
-    bytes: () => sumOf('queuedBytes'),
-    deadLetterBytes: () => sumOf('letterBytes'),
+    ...createSums(() => ownership.states()),
     deadLetters: createLaneDeadLetters({
       log,
       owned: ownership.owned,
       append,
       leaving: () => new Set(ownership.states().flatMap((state) => state.leavingLetters)),
     }),
+  }
+}
+
+/** What the owners of all lanes have last written, added up. */
+function createSums(
+  states: () => readonly LaneState[],
+): Pick<
+  Lanes,
+  | 'waiting'
+  | 'furtherWaiting'
+  | 'ledger'
+  | 'ledgerTotals'
+  | 'bytes'
+  | 'deadLetterBytes'
+  | 'damagedChunks'
+> {
+  const rows = () => states().flatMap(({ ledger }) => ledger)
+  const sumOf = (member: 'queuedBytes' | 'letterBytes' | 'damagedChunks' | 'furtherWaiting') =>
+    states().reduce((sum, state) => sum + state[member], 0)
+  return {
+    waiting: () => states().flatMap(({ waiting }) => waiting),
+    furtherWaiting: () => sumOf('furtherWaiting'),
+    ledger: (ruleName) => actionsOfRule(rows(), ruleName),
+    ledgerTotals: () => countsOfRows(rows()),
+    bytes: () => sumOf('queuedBytes'),
+    deadLetterBytes: () => sumOf('letterBytes'),
     damagedChunks: () => sumOf('damagedChunks'),
   }
 }
