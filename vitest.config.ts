@@ -9,25 +9,8 @@ export const processTests = [
   'test/e2e/!(crash|kept-crash|earlier-data-folders|flush-*).test.ts',
 ]
 
-/**
- * Rooms whose tests share one process, so that it loads what they test once instead of once for
- * each file: they start nothing that goes on behind them, and change nothing for the process.
- */
-const roomsInOneProcess = [
-  'actions',
-  'base',
-  'config',
-  'conformance',
-  'engine',
-  'external',
-  'identity',
-  'infrastructure',
-  'rules',
-  'sigv4',
-  'sql',
-  'telemetry',
-  'topics',
-].map((room) => `test/${room}/**/*.test.ts`)
+/** Rooms whose tests start processes or change what belongs to their own process. */
+const roomsWithProcesses = ['cli', 'docs', 'e2e', 'release'].map((room) => `test/${room}/**`)
 
 const others = [
   'test/long/**',
@@ -44,17 +27,24 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'one process', include: roomsInOneProcess, exclude: others, isolate: false },
+        // So that a process loads what they test once, instead of once for each file.
+        test: {
+          name: 'one process',
+          include: ['test/**/*.test.ts'],
+          exclude: [...others, ...roomsWithProcesses],
+          isolate: false,
+        },
       },
       {
         extends: true,
         test: {
           name: 'a process each',
-          include: ['test/**/*.test.ts'],
-          exclude: [...others, ...roomsInOneProcess],
+          include: roomsWithProcesses.map((room) => `${room}/*.test.ts`),
+          exclude: others,
         },
       },
     ],
+    setupFiles: ['test/helpers/each-file.ts'],
     testTimeout: 20_000,
     // The tests wait for disks and sockets more than they compute.
     maxWorkers: '100%',

@@ -2,7 +2,6 @@ import { connect as connectSocket } from 'node:net'
 import { once } from 'node:events'
 import mqttPacket from 'mqtt-packet'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
-import { afterAll } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import type { Access } from '../../src/identity/policies/access.ts'
@@ -12,19 +11,13 @@ import type { Message } from '../../src/message.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Metrics } from '../../src/telemetry/telemetry.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
+import { atTheEnd } from '../helpers/at-the-end.ts'
 import { connectPacket, encode } from './packets.ts'
 
+export { atTheEnd } from '../helpers/at-the-end.ts'
 export { connectPacket, encode, publishPacket } from './packets.ts'
 
 const hourMs = 3_600_000
-
-const closers: (() => unknown)[] = []
-afterAll(() => Promise.all(closers.map((close) => close())))
-
-/** Runs at the end of the file: its tests may be concurrent. */
-export function atTheEnd(close: () => unknown): void {
-  closers.push(close)
-}
 
 export interface TestIngress {
   readonly ingress: Ingress

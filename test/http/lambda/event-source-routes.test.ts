@@ -303,7 +303,7 @@ test('signatures are for the service lambda', async () => {
   const lambda = new LambdaClient({
     endpoint: `http://127.0.0.1:${port}`,
     region: 'eu-central-1',
-    credentials: admin,
+    credentials: { ...admin },
     maxAttempts: 1,
   })
   onTestFinished(() => lambda.destroy())
