@@ -30,8 +30,8 @@ export interface ConsumeOptions extends KinesisAccess {
   /** Where an application without checkpoints begins; a Date is a time. Default: TRIM_HORIZON. */
   readonly from?: 'TRIM_HORIZON' | 'LATEST' | Date
   /**
-   * Those of `openDynamoDbLeases` let several processes share the stream. Default: in memory, so
-   * that every start begins at `from`.
+   * Those of `openDynamoDbLeases` and `openNatsLeases` let several processes share the stream.
+   * Default: in memory, so that every start begins at `from`.
    */
   readonly checkpoints?: CheckpointStore | SharedCheckpoints
   /**

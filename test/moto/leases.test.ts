@@ -9,11 +9,14 @@ import {
 import { SplitShardCommand } from '@aws-sdk/client-kinesis'
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import { hashKeySpace } from '../../src/base/hash-key.ts'
+import { openDynamoDbLeaseTable } from '../../src/consumers/leases/dynamodb-lease-table.ts'
 import { openDynamoDbLeases } from '../../src/consumers/leases/dynamodb-leases.ts'
 import type { LeaseSettings } from '../../src/consumers/leases/lease-settings.ts'
 import { numbered, putTexts, startConsumer } from '../consumers/consumer-parts.ts'
+import { describeLeaseTable } from '../consumers/leases/lease-table-contract.ts'
 import { startChild } from '../helpers/child-process.ts'
 import type { Child } from '../helpers/child-process.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
@@ -52,6 +55,21 @@ const textsOf = (children: readonly Child[]) =>
   children.flatMap(({ lines }) => lines.map((line) => line.split(' ')[1] ?? ''))
 
 describe.skipIf(!moto.isRunning)(`leases in DynamoDB${why}`, () => {
+  describe('are a table', () => {
+    describeLeaseTable(async () => {
+      const tableName = `leases-${randomUUID()}`
+      const dependencies = {
+        clock: systemClock,
+        access: { region: 'us-east-1', endpoint, credentials },
+      }
+      return async (scope) => {
+        const table = await openDynamoDbLeaseTable(dependencies, { scope, tableName }, undefined)
+        onTestFinished(() => table.close())
+        return table
+      }
+    })
+  })
+
   test('let three processes share a stream; one that is killed leaves no record out', async () => {
     const { lab, kinesis, tableName } = await labWith(4, numbered(2_000))
     const start = () => startChild(script, [String(lab.port), endpoint, tableName])

@@ -85,7 +85,7 @@ export function stateUnavailable(reason: string, cause?: unknown): SluiceError {
  * @throws SluiceError InvalidRequestException: the name is empty or too long
  */
 export function keyOf(kind: string, name: string): string {
-  const key = `${kind}.${name.replaceAll(/[^\w-]/gu, encode)}`
+  const key = `${kind}.${keyPartOf(name)}`
   // A half of a surrogate pair would not come back.
   const isText = !/\p{Cs}/u.test(name)
   if (name !== '' && key.length <= keyCharactersMax && isText) return key
@@ -107,6 +107,9 @@ export function nameOfKey(kind: string, key: string): string | undefined {
     return undefined
   }
 }
+
+/** A text as keys may hold it. */
+export const keyPartOf = (name: string): string => name.replaceAll(/[^\w-]/gu, encode)
 
 const encode = (character: string) =>
   Array.from(Buffer.from(character), (byte) => `=${byte.toString(16).padStart(2, '0')}`).join('')

@@ -17,6 +17,8 @@ interface LeaseTaker {
   /** Looks at all leases, takes those that are due to this process, and asks for some of others. */
   look(): Promise<void>
   renew(): Promise<void>
+  /** Whether it was written just now that this process may have a lease that it does not read. */
+  isOffered(lease: Lease): boolean
   /** Resolves when the reading of all shards has ended, and their leases are given back. */
   ended(): Promise<void>
 }
@@ -70,7 +72,8 @@ export function createLeaseTaker(
 
   return {
     async look() {
-      const seen = views.note(await table.list(signal), clock.monotonicMs())
+      const found = table.known?.() ?? (await table.list(signal))
+      const seen = views.note(found, clock.monotonicMs())
       const choice = chooseLeases(seen, {
         ...settings,
         workerId,
@@ -87,6 +90,9 @@ export function createLeaseTaker(
     async renew() {
       await Promise.all([...held.values()].map(({ lease }) => lease.renew()))
     },
+    isOffered: ({ shardId, owner, handedOverBy }) =>
+      handedOverBy === undefined &&
+      (owner === undefined || (owner === workerId && !held.has(shardId))),
     async ended() {
       await Promise.all([...held.values()].map(({ done }) => done))
       try {

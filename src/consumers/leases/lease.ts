@@ -53,11 +53,21 @@ export interface LeaseTable {
   replace(before: Lease, after: Lease): Promise<boolean>
   /** @returns as `replace` */
   remove(lease: Lease): Promise<boolean>
+  /**
+   * The leases as far as this process knows, without a call: they may be a little older than those
+   * of `list`. Absent where each look is a call.
+   */
+  readonly known?: () => readonly Lease[]
+  /**
+   * Where the store tells of changes: the listener gets each lease that any process has written. It
+   * never throws, and is called until the table is closed.
+   */
+  readonly onWritten?: (listener: (lease: Lease) => void) => void
   /** Ends all connections. */
   close(): void
 }
 
-/** Where the leases of applications are stored: DynamoDB has one. */
+/** Where the leases of applications are stored: DynamoDB, or the state of a cluster. */
 export interface LeaseStore {
   /**
    * Opens the leases of an application; makes what they are stored in when it is missing. Leases of

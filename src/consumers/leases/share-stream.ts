@@ -31,6 +31,8 @@ interface ShareOptions extends FollowOptions {
 const discoveryIntervalMsDefault = 60_000
 /** Looks at all leases, and renewals of those that are held, in a failover time. */
 const looksInFailover = 2
+/** Where a look is no call. */
+const quickLooksInFailover = 10
 const renewalsInFailover = 3
 const jitterShare = 0.2
 
@@ -76,7 +78,7 @@ async function run(
   dependencies: RunDependencies,
   options: ShareOptions & { readonly failed: AbortController },
 ): Promise<void> {
-  const { clock, random = Math.random, discovery } = dependencies
+  const { clock, random = Math.random, discovery, table } = dependencies
   const { settings, signal, failed, discoveryIntervalMs = discoveryIntervalMsDefault } = options
   let failure: { readonly thrown: unknown } | undefined
   function fail(thrown: unknown): void {
@@ -96,6 +98,10 @@ async function run(
       read: (lease, held) => readShard(lease, held).catch(fail).finally(hurryUp),
     },
   )
+  table.onWritten?.((lease) => {
+    if (taker.isOffered(lease)) hurryUp()
+  })
+  const looksAFailover = table.known ? quickLooksInFailover : looksInFailover
   const repeat = createRepeat(dependencies, fail)
   const pause = (ms: number, until: AbortSignal) =>
     clock.sleep(ms * (1 + jitterShare * (random() - 0.5)), until)
@@ -106,7 +112,7 @@ async function run(
     await taker.renew()
   })
   const looks = repeat('the leases of a stream cannot be listed now', signal, async () => {
-    await pause(settings.failoverMs / looksInFailover, hurry.signal)
+    await pause(settings.failoverMs / looksAFailover, hurry.signal)
     hurry = new AbortController()
     if (!signal.aborted) await taker.look()
   })

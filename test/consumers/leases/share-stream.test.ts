@@ -6,7 +6,8 @@ import { createManualClock } from '../../helpers/manual-clock.ts'
 import { createRandom, oneOf } from '../../helpers/random.ts'
 import type { Random } from '../../helpers/random.ts'
 import { createMemoryLeases, createSimulatedStream, startWorker } from './simulated-workers.ts'
-import type { Worker } from './simulated-workers.ts'
+import type { CreateLeases, Worker } from './simulated-workers.ts'
+import { createStateLeases } from './state-leases.ts'
 
 const failoverMs = 2_000
 const stepMs = 20
@@ -17,23 +18,27 @@ function positionOf({ checkpoint }: Lease): number {
 }
 
 /** A stream, the leases of its shards, and the workers that share it, in simulated time. */
-function createWorld(random: Random, shardCount: number) {
+function createWorld(
+  random: Random,
+  shardCount: number,
+  createLeases: CreateLeases = createMemoryLeases,
+) {
   const clock = createManualClock()
   const stream = createSimulatedStream(clock, shardCount)
   const seen = new Map<string, number>()
   const problems: string[] = []
-  const leases = createMemoryLeases((before, after) => {
+  const leases = createLeases((before, after) => {
     if (positionOf(after) < positionOf(before)) {
       problems.push(`${after.shardId}: the checkpoint went back`)
     }
-  })
+  }, clock)
   const workers: Worker[] = []
   let faultShare = 0
   let started = 0
 
   /** Each record is first seen in order, from the process that has the lease, after all parents. */
   function check(worker: string, { shardId, records }: ConsumedBatch): void {
-    const lease = leases.leases.get(shardId)
+    const lease = leases.leases().get(shardId)
     const reader = lease && readerOf(lease)
     if (reader !== worker) problems.push(`${worker} reads ${shardId}, which is ${reader}'s`)
     for (const parentId of stream.shards.get(shardId)?.shard.parentIds ?? []) {
@@ -97,7 +102,7 @@ function createWorld(random: Random, shardCount: number) {
     },
     /** How many shards each worker reads. */
     shares: () => {
-      const readers = [...leases.leases.values()].flatMap((lease) =>
+      const readers = [...leases.leases().values()].flatMap((lease) =>
         isEnded(lease) ? [] : [readerOf(lease) ?? 'nobody'],
       )
       return Object.fromEntries(
@@ -154,12 +159,17 @@ async function oneEvent(world: World, random: Random): Promise<void> {
 
 describe('workers that share a stream', () => {
   const seeds = Array.from({ length: Number(process.env['SEEDS'] ?? 40) }, (_, seed) => seed)
+  const stores: readonly (readonly [string, CreateLeases])[] = [
+    ['a table', createMemoryLeases],
+    ['the state of a cluster', createStateLeases],
+  ]
+  const cases = seeds.map((seed) => [seed, ...(stores[seed % 2] ?? ([] as never))] as const)
 
-  test.each(seeds)(
-    'lose nothing and keep the order, whatever happens to them: %i',
-    async (seed) => {
+  test.each(cases)(
+    'lose nothing and keep the order, whatever happens to them: %i, with leases in %s',
+    async (seed, _, createLeases) => {
       const random = createRandom(seed)
-      const world = createWorld(random, 1 + random(4))
+      const world = createWorld(random, 1 + random(4), createLeases)
       for (const shardId of world.stream.open()) world.stream.put(shardId, 10)
       await world.start()
       await world.start()
@@ -176,24 +186,27 @@ describe('workers that share a stream', () => {
     },
   )
 
-  test('have equal shares, also after one comes, stops, or dies', async () => {
-    const world = createWorld(createRandom(7), 6)
-    const first = await world.start()
-    await world.moveUntil(() => world.shares()['w1'] === 6, 2 * failoverMs)
-    const second = await world.start()
-    await world.start()
-    await world.moveUntil(
-      () => ['w1', 'w2', 'w3'].every((name) => world.shares()[name] === 2),
-      20 * failoverMs,
-    )
-    await Promise.all([first.stop(), world.move(failoverMs / 4)])
-    // What a worker gives back needs no failover time to be taken.
-    await world.moveUntil(
-      () => world.shares()['w2'] === 3 && world.shares()['w3'] === 3,
-      failoverMs,
-    )
-    second.kill()
-    await world.moveUntil(() => world.shares()['w3'] === 6, 4 * failoverMs)
-    expect(world.problems).toEqual([])
-  })
+  test.each(stores)(
+    'have equal shares, also after one comes, stops, or dies, in %s',
+    async (...of) => {
+      const world = createWorld(createRandom(7), 6, of[1])
+      const first = await world.start()
+      await world.moveUntil(() => world.shares()['w1'] === 6, 2 * failoverMs)
+      const second = await world.start()
+      await world.start()
+      await world.moveUntil(
+        () => ['w1', 'w2', 'w3'].every((name) => world.shares()[name] === 2),
+        20 * failoverMs,
+      )
+      await Promise.all([first.stop(), world.move(failoverMs / 4)])
+      // What a worker gives back needs no failover time to be taken.
+      await world.moveUntil(
+        () => world.shares()['w2'] === 3 && world.shares()['w3'] === 3,
+        failoverMs,
+      )
+      second.kill()
+      await world.moveUntil(() => world.shares()['w3'] === 6, 4 * failoverMs)
+      expect(world.problems).toEqual([])
+    },
+  )
 })

@@ -86,17 +86,23 @@ export function createSimulatedStream(clock: ManualClock, shardCount: number): S
 
 /** Leases in memory, which all workers share; the faults are those of each worker. */
 export interface MemoryLeases {
-  readonly leases: Map<string, Lease>
+  leases(): ReadonlyMap<string, Lease>
   /** As a worker sees them: its calls may fail, and lose their answers. */
-  storeFor(call: <Answer>(make: () => Answer) => Promise<Answer>): LeaseStore
+  storeFor(call: WorkerCall): LeaseStore
 }
 
-export function createMemoryLeases(
+export type WorkerCall = <Answer>(make: () => Answer | Promise<Answer>) => Promise<Answer>
+
+/** @param onReplaced called with each change of a lease */
+export type CreateLeases = (
   onReplaced: (before: Lease, after: Lease) => void,
-): MemoryLeases {
+  clock: ManualClock,
+) => MemoryLeases
+
+export const createMemoryLeases: CreateLeases = (onReplaced) => {
   const leases = new Map<string, Lease>()
   return {
-    leases,
+    leases: () => leases,
     storeFor(call) {
       const table: LeaseTable = {
         list: () => call(() => [...leases.values()]),
@@ -187,17 +193,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
   }
 
-  async function call<Answer>(make: () => Answer): Promise<Answer> {
+  async function call<Answer>(make: () => Answer | Promise<Answer>): Promise<Answer> {
     await workerClock.sleep(1 + random(40))
     const fault = random(100) < faultShare() ? random(3) : undefined
     const failure = Object.assign(new Error('no answer'), { name: 'TimeoutError' })
     if (fault === 0) throw failure
     // A write that its author has given up, and that is made after all.
     if (fault === 2) {
-      clock.after(random(3_000), () => void make())
+      clock.after(random(3_000), () => void Promise.resolve(make()).catch(() => undefined))
       throw failure
     }
-    const answer = make()
+    const answer = await make()
     if (fault === 1) throw failure
     await workerClock.sleep(random(40))
     return answer
