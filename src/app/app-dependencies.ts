@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
+import type { HttpListener } from '../http/server/http-listener.ts'
 import type { LogLevels } from '../telemetry/logger.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { ClusterRecords } from './cluster/lanes-stage.ts'
@@ -29,6 +30,8 @@ export interface AppDependencies {
   readonly shared?: SharedSources | undefined
   /** Where accepted records are, in an engine that is part of a cluster. */
   readonly records?: ClusterRecords | undefined
+  /** The HTTP port, which a node of a cluster opens before it waits for the others. */
+  readonly httpListener?: HttpListener | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */
   readonly signal?: AbortSignal | undefined
 }

@@ -143,6 +143,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const mappings = await startEventSources(dependencies, stages, { ...ofMappings, ...observers })
   const http = openHttp(config, stages, {
     ...shared,
+    listener: dependencies.httpListener,
     outbox: delivery.manage(engine),
     compile,
     ...ofConfig(dependencies, stages),

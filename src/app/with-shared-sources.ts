@@ -1,24 +1,53 @@
+import { createTrustedProxies } from '../base/trusted-proxies.ts'
+import type { HttpListener } from '../http/server/http-listener.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
 
 /**
  * Opens what the nodes of a cluster share: their state, and the way to the log of accepted
- * records. An engine that is no part of a cluster loads nothing of it.
+ * records. The HTTP port is opened before, because this may take as long as an outage of NATS. An engine that is no part of a cluster loads nothing of it.
  *
- * @throws SluiceError ClusterMisconfigured, IdentityFileInvalid; an AbortError: the signal ended
- *   the wait for the store (rejects)
+ * @throws SluiceError ClusterMisconfigured, IdentityFileInvalid, PortUnavailable; an AbortError: the
+ *   signal ended the wait for the store (rejects)
  */
 export async function withSharedSources(
   dependencies: AppDependencies,
   stages: Stages,
 ): Promise<AppDependencies> {
-  const given = dependencies.sharedState ?? (await openInNats(dependencies, stages))
+  const { config, sharedState } = dependencies
+  if (config.cluster === undefined && sharedState === undefined) return dependencies
+  const httpListener = await openPort(dependencies, stages)
+  const given = sharedState ?? (await openInNats(dependencies, stages))
   if (given === undefined) return dependencies
   const { state, records, clusterName } = given
   const { openSharedSources } = await import('./shared-sources.ts')
   const open = () => openSharedSources(dependencies, { state, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
-  return { ...dependencies, shared, records }
+  return { ...dependencies, shared, records, httpListener }
+}
+
+/** Opens the HTTP port, so that the process is known to live while it waits. */
+async function openPort(
+  { config, logger, clock }: AppDependencies,
+  stages: Stages,
+): Promise<HttpListener> {
+  const { http, tls, trustedProxies } = config
+  const { openWaitingPort } = await import('../http/waiting-port.ts')
+  const proxies = createTrustedProxies(trustedProxies)
+  const { port, listener } = await stages.open(
+    'waiting port',
+    () =>
+      openWaitingPort({ logger, clock, proxies, ...(http.tls && tls && { tls }) }, http, {
+        status: 'starting',
+        reasons: ['clusterUnreachable'],
+        message:
+          'The engine waits for NATS, or for a leader of it: its log says more. Nothing is ' +
+          'accepted meanwhile.',
+      }),
+    (it) => it.close(),
+  )
+  logger.info({ http: port }, 'the HTTP port says that this node lives while it waits for NATS')
+  return listener
 }
 
 /** State and log have one connection, which is closed after all else. */

@@ -18,7 +18,7 @@ import type { CallLimiter } from './server/call-limiter.ts'
 import { requestIdHeader, throttled } from './server/http-answers.ts'
 import { createHttpApp } from './server/http-app.ts'
 import { createHttpListener } from './server/http-listener.ts'
-import type { HttpListenerDependencies } from './server/http-listener.ts'
+import type { HttpListener, HttpListenerDependencies } from './server/http-listener.ts'
 import { httpLimits } from './server/node-server.ts'
 import type { HttpLimits, OnUpgrade } from './server/node-server.ts'
 import { createUnknownPaths } from './server/unknown-paths.ts'
@@ -42,7 +42,11 @@ interface HttpServer {
 }
 
 export interface HttpServerDependencies
-  extends ApiRouteDependencies, Pick<HttpListenerDependencies, 'tls' | 'onUpgrade' | 'faults'> {
+  extends ApiRouteDependencies, Pick<HttpListenerDependencies, 'tls' | 'faults'> {
+  /** Takes WebSocket upgrades on `/mqtt`. */
+  readonly onUpgrade?: OnUpgrade | undefined
+  /** A port that listens already, for this server to take over. Absent: it opens its own. */
+  readonly listener?: HttpListener | undefined
   /** Absent: no proxy is trusted. */
   readonly proxies?: TrustedProxies | undefined
   /** Absent: requests are not authenticated. */
@@ -85,11 +89,12 @@ export function createHttpServer(
   const refuseWhileStarting = () => {
     if (dependencies.health().status === 'starting') throw starting()
   }
-  const listener = createHttpListener(
-    { ...dependencies, proxies, ...upgradeAfter(refuseWhileStarting, dependencies.onUpgrade) },
-    { ...options, limits },
+  const onUpgrade = upgradeAfter(refuseWhileStarting, dependencies.onUpgrade)
+  const { listener = createHttpListener({ ...dependencies, proxies }, { ...options, limits }) } =
+    dependencies
+  const app = createHttpApp({ apis, logger }, (handler) =>
+    listener.serverFactory(handler, onUpgrade),
   )
-  const app = createHttpApp({ apis, logger }, (handler) => listener.serverFactory(handler))
   const unknownPaths = createUnknownPaths(app, apis)
   const calls = callLimiterOf(dependencies, options)
 
@@ -144,8 +149,7 @@ export function createHttpServer(
       // A client may never end its body, or never read its answer.
       const { closeTimeoutMs = closeTimeoutMsDefault } = options
       const cancel = clock.after(closeTimeoutMs, () => listener.closeAllConnections())
-      listener.stop()
-      await app.close()
+      await Promise.all([listener.stop(), app.close()])
       cancel()
     },
   }
@@ -164,15 +168,12 @@ function callLimiterOf(
   return createCallLimiter({ clock }, { callsPerSecond, callersMax })
 }
 
-function upgradeAfter(check: () => void, onUpgrade: OnUpgrade | undefined) {
-  return (
-    onUpgrade && {
-      onUpgrade: (...upgrade: Parameters<OnUpgrade>) => {
-        check()
-        onUpgrade(...upgrade)
-      },
-    }
-  )
+function upgradeAfter(check: () => void, onUpgrade: OnUpgrade | undefined): OnUpgrade | undefined {
+  if (onUpgrade === undefined) return undefined
+  return (...upgrade) => {
+    check()
+    onUpgrade(...upgrade)
+  }
 }
 
 /** Until what guards the API stands, only health and metrics are served. */

@@ -18,18 +18,25 @@ import type { HttpLimits, OnUpgrade } from './node-server.ts'
 import { readProxyHeaders } from './proxy-headers.ts'
 import { createRawSockets } from './raw-sockets.ts'
 
-/** The HTTP port: the addresses that it listens on, its certificate and its connections. */
-interface HttpListener {
-  /** The server that Fastify hands its requests to. */
-  serverFactory(handler: RequestListener): Server
+/**
+ * The HTTP port: the addresses that it listens on, its certificate and its connections. Its server
+ * may be handed on while it listens: the next `listen` changes who answers, and nothing else.
+ */
+export interface HttpListener {
+  /** The server that hands its requests to this handler once `listen` has been called. */
+  serverFactory(handler: RequestListener, onUpgrade: OnUpgrade | undefined): Server
   /**
-   * @param listenTo makes Fastify listen with the server that it was given
+   * @param listenTo makes Fastify listen with the server that it was given; not called when the
+   *   server listens already
    * @returns the port, which the system has chosen when the options say 0
    * @throws SluiceError IdentityFileInvalid, PortUnavailable (rejects)
    */
   listen(listenTo: (address: ListenAddress) => Promise<unknown>): Promise<number>
-  /** Takes no new connections on the addresses that Fastify does not close itself. */
-  stop(): void
+  /**
+   * Takes no new connections. Resolves when all requests under way are answered on servers that
+   * Fastify does not close itself.
+   */
+  stop(): Promise<void>
   closeAllConnections(): void
 }
 
@@ -43,8 +50,6 @@ export interface HttpListenerDependencies {
   /** Absent: plain HTTP. The authority file, if there is one, verifies certificates of clients. */
   readonly tls?: TlsFiles
   readonly proxies: TrustedProxies
-  /** Takes WebSocket upgrades on `/mqtt`. */
-  readonly onUpgrade?: OnUpgrade
 }
 
 export function createHttpListener(
@@ -56,16 +61,22 @@ export function createHttpListener(
   /** Includes WebSockets, which Node's HTTP server does not count any more. */
   const sockets = new Set<Socket>()
   const slots = createConnectionSlots(clock, limits, proxies)
-  let handler: RequestListener | undefined
+  let answering: Answering | undefined
+  let next: Answering | undefined
+  let bound: number | undefined
+  let wasHandedOn = false
   let files: ReloadedFile<TlsMaterial> | undefined
 
   const keep = (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   }
-  const answer: RequestListener = (request, response) => handler?.(request, response)
+  const answer: RequestListener = (request, response) => answering?.handler(request, response)
+  const onUpgrade: OnUpgrade = (...upgrade) => answering?.onUpgrade?.(...upgrade)
   const addServer = (): Server => {
-    const server = createCountedServer(answer, dependencies, { limits, slots, keep })
+    const takesUpgrades = next?.onUpgrade !== undefined
+    const counting = { limits, slots, keep, onUpgrade: takesUpgrades ? onUpgrade : undefined }
+    const server = createCountedServer(answer, dependencies, counting)
     servers.push(server)
     return server
   }
@@ -74,11 +85,16 @@ export function createHttpListener(
   }
 
   return {
-    serverFactory(given) {
-      handler = given
-      return addServer()
+    serverFactory(handler, upgrade) {
+      next = { handler, onUpgrade: upgrade }
+      return servers[0] ?? addServer()
     },
     async listen(listenTo) {
+      answering = next
+      if (bound !== undefined) {
+        wasHandedOn = true
+        return bound
+      }
       files = tls && (await openTlsFiles({ clock, logger, faults }, tls, showCertificate))
       const isLocalhost = host === 'localhost'
       const address = { host: isLocalhost ? '127.0.0.1' : host, port }
@@ -87,19 +103,17 @@ export function createHttpListener(
       } catch (thrown) {
         throw portUnavailable(thrown, { host, port }, portOwner)
       }
-      const bound = (servers[0] && portOf(servers[0])) ?? port
+      const chosen = (servers[0] && portOf(servers[0])) ?? port
+      bound = chosen
       // Clients resolve `localhost` to either address family. A machine may have no IPv6.
-      if (isLocalhost) await tryListen(addServer(), { host: '::1', port: bound })
+      if (isLocalhost) await tryListen(addServer(), { host: '::1', port: chosen })
       if (files) showCertificate(files.current())
-      return bound
+      return chosen
     },
-    stop() {
+    async stop() {
       files?.close()
-      const [, ...others] = servers
-      for (const server of others) {
-        server.close()
-        server.closeIdleConnections()
-      }
+      const own = wasHandedOn ? servers : servers.slice(1)
+      await Promise.all(own.map(stopServer))
     },
     closeAllConnections() {
       for (const socket of sockets) socket.destroy()
@@ -107,7 +121,23 @@ export function createHttpListener(
   }
 }
 
+/** Who answers. */
+interface Answering {
+  readonly handler: RequestListener
+  /** Takes WebSocket upgrades on `/mqtt`. */
+  readonly onUpgrade: OnUpgrade | undefined
+}
+
+/** Resolves at once when it does not listen. */
+function stopServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}
+
 interface ConnectionCounting {
+  readonly onUpgrade: OnUpgrade | undefined
   readonly limits: HttpLimits
   readonly slots: ReturnType<typeof createConnectionSlots>
   /** Notes a connection, so that it can be closed. */
@@ -117,8 +147,8 @@ interface ConnectionCounting {
 /** A server whose connections are counted, by the clients that trusted proxies name. */
 function createCountedServer(
   answer: RequestListener,
-  { clock, tls, proxies, onUpgrade }: HttpListenerDependencies,
-  { limits, slots, keep }: ConnectionCounting,
+  { clock, tls, proxies }: HttpListenerDependencies,
+  { limits, slots, keep, onUpgrade }: ConnectionCounting,
 ): Server {
   const rawSockets = createRawSockets(tls !== undefined)
   const server = createNodeServer(answer, {

@@ -22,6 +22,8 @@ export interface Health {
   readonly status: (typeof healthStatuses)[number]
   /** Why the status is not `ok`, in words that anyone may read; absent if there are no reasons. */
   readonly reasons?: readonly HealthReason[] | undefined
+  /** What the engine waits for while it starts, for people. */
+  readonly message?: string | undefined
 }
 
 const healthStatuses = ['ok', 'degraded', 'starting', 'stopping'] as const
@@ -56,6 +58,9 @@ const healthSchema = Type.Object({
     Type.Array(Type.Enum([...healthReasons]), {
       description: 'What is not as it should be; absent when there is nothing.',
     }),
+  ),
+  message: Type.Optional(
+    Type.String({ description: 'What a node of a cluster waits for before it can start.' }),
   ),
 })
 
