@@ -21,6 +21,11 @@ export interface WarningLog {
   error(fields: Fields, text: string): void
 }
 
+/** The part of a logger that tells of connections, too. Without the types of the logger's package. */
+export interface NoticeLog extends WarningLog {
+  info(fields: Fields, text: string): void
+}
+
 const keysMax = 1_000
 const oncePerMinute = { linesMax: 1, intervalMs: 60_000 }
 

@@ -11,14 +11,13 @@ import { SluiceError } from '../../base/errors.ts'
 import { unlessAborted } from '../../base/unless-aborted.ts'
 import type { ClusterConfig, NatsLogin, NatsTls } from '../../config/cluster-config.ts'
 import { readPublicFile, readSecretFile } from '../../storage/secret-file.ts'
-import type { LimitedLog } from '../../telemetry/limited-log.ts'
-import type { Logger } from '../../telemetry/logger.ts'
+import type { LimitedLog, NoticeLog } from '../../telemetry/limited-log.ts'
 import { problemOfConnecting } from './nats-problem.ts'
 import { faultOfServer } from './server-check.ts'
 
 export interface NatsDependencies {
   readonly clock: Clock
-  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly logger: NoticeLog
   /** Lines that a cluster without a server, or without a leader, can cause in great numbers. */
   readonly limitedLog: LimitedLog
 }

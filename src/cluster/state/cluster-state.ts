@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { unlessAborted } from '../../base/unless-aborted.ts'
-import type { Logger } from '../../telemetry/telemetry.ts'
+import type { NoticeLog } from '../../telemetry/limited-log.ts'
 import { createCatchUp } from './catch-up.ts'
 import { keyOf, stateUnavailable } from './shared-state.ts'
 import type { SharedState, StateEntry } from './shared-state.ts'
@@ -61,7 +61,7 @@ export interface StateView {
 interface ClusterStateDependencies {
   readonly state: SharedState
   readonly clock: Clock
-  readonly logger: Pick<Logger, 'info' | 'warn'>
+  readonly logger: Pick<NoticeLog, 'info' | 'warn'>
 }
 
 interface ClusterStateOptions {
@@ -155,7 +155,7 @@ function createConnection(logger: ClusterStateDependencies['logger'], place: str
     found: (): void => {
       if (reason === undefined) return
       reason = undefined
-      logger.info(`the state of ${place} can be reached again`)
+      logger.info({}, `the state of ${place} can be reached again`)
     },
   }
 }
