@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { LastValues } from '../cluster/state/last-values.ts'
 import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
 import type { HttpListener } from '../http/server/http-listener.ts'
@@ -24,12 +25,16 @@ export interface AppDependencies {
         readonly clusterName: string
         /** Undefined: accepted records are in the outbox of this engine. */
         readonly records?: ClusterRecords | undefined
+        /** Undefined: retained messages are those of this engine. */
+        readonly retained?: LastValues | undefined
       }
     | undefined
   /** What is read of it, once it is open. */
   readonly shared?: SharedSources | undefined
   /** Where accepted records are, in an engine that is part of a cluster. */
   readonly records?: ClusterRecords | undefined
+  /** Retained messages, in an engine that is part of a cluster. */
+  readonly retainedValues?: LastValues | undefined
   /** The HTTP port, which a node of a cluster opens before it waits for the others. */
   readonly httpListener?: HttpListener | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */

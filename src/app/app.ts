@@ -146,12 +146,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     listener: dependencies.httpListener,
     outbox: delivery.manage(engine),
     compile,
-    ...ofConfig(dependencies, stages),
+    ...ofConfig(dependencies, stages, aws),
     engine,
     shadows,
     ...registry,
     ...ofEventSources(mappings),
-    probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
     // The ingress is built later and stops earlier: HTTP answers until the end.
     ...ofIngress(config, { ingress: () => mqtt.ingress, ports: () => ports }),
     ...httpGuards(config, { accessKeys, account, faults }),
@@ -298,10 +297,11 @@ const openRegistryOf = (
   mqtt: () => MqttStage,
 ) => stages.open('registry', () => openRegistryStage({ ...dependencies, ...parts, mqtt }))
 
-const ofConfig = (dependencies: AppDependencies, stages: Stages) => {
-  const { mqtt } = dependencies.config
+const ofConfig = (dependencies: AppDependencies, stages: Stages, aws: AwsCalls) => {
+  const { mqtt, roleProbe: probesRoles } = dependencies.config
   const logLevel = logLevelOf(dependencies, stages)
-  return { topicLimits: mqtt, payloadBytesMax: mqtt.payloadBytesMax, logLevel }
+  const probeRoles = probesRoles ? roleProbe(dependencies, aws) : undefined
+  return { topicLimits: mqtt, payloadBytesMax: mqtt.payloadBytesMax, logLevel, probeRoles }
 }
 
 function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal) {

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
+import type { LastValues } from '../cluster/state/last-values.ts'
 import type { Config } from '../config/config.ts'
 import type { AccessKeys } from '../identity/access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
@@ -8,11 +9,13 @@ import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import { openTlsFiles } from '../identity/certificates/tls-files.ts'
 import type { RegistryStage } from './registry-stage.ts'
+import { retainedBytesMaxOf } from '../ingress/kept/retained-messages.ts'
 import type { SharedSources } from './shared-sources.ts'
 import { takeFirstLifecycleVersion } from './first-lifecycle-version.ts'
 import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
 import { keptFolderName, openKeptStore } from '../ingress/kept/kept-store.ts'
+import type { SharedRetained } from '../ingress/kept/shared-retained.ts'
 import type { KeptStore } from '../ingress/kept/kept-store.ts'
 import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
 import { isLoopback } from '../base/loopback.ts'
@@ -58,11 +61,11 @@ interface MqttStageDependencies extends Pick<
   readonly registry: Pick<RegistryStage, 'clients' | 'scope'>
   /** Undefined: files are used. */
   readonly shared?: SharedSources | undefined
+  /** Undefined: retained messages are those of this engine. */
+  readonly retainedValues?: LastValues | undefined
+  /** Ends the wait for what nodes share. */
+  readonly signal?: AbortSignal | undefined
 }
-
-/** Bytes that retained messages may always have together, and those for each that there may be. */
-const retainedBytesMin = 64 * 1024 * 1024
-const retainedBytesEach = 1_024
 
 /** @throws SluiceError IdentityFileInvalid, DataFolderDamaged, DataFolderUnusable */
 export async function openMqttStage(dependencies: MqttStageDependencies): Promise<MqttStage> {
@@ -70,6 +73,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
   const { mqtt } = config
   const access = await openAccess(dependencies)
   const kept = await openKept(dependencies)
+  const retained = await openRetained(dependencies)
   const ingress = await createIngress(
     {
       ingest,
@@ -77,6 +81,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       firstLifecycleVersion: await takeFirstLifecycleVersion({ clock, logger }, config.dataDir),
       access,
       kept,
+      retained,
       webSocketGuard: webSocketGuard(config, accessKeys),
       proxies: createTrustedProxies(config.trustedProxies),
       metrics,
@@ -86,13 +91,14 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
     {
       ...mqtt,
       unfinishedMax: mqtt.unansweredMax,
-      retainedBytesMax: Math.max(retainedBytesMin, mqtt.retainedMax * retainedBytesEach),
+      retainedBytesMax: retainedBytesMaxOf(mqtt.retainedMax),
     },
   )
   const stopFollowing = dependencies.shared?.onPolicies(() => void access.reloadPolicies())
   const closers: (() => void | Promise<void>)[] = [
     () => stopFollowing?.(),
     () => kept.close(),
+    () => retained?.close(),
     () => access.close(),
   ]
 
@@ -117,6 +123,21 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       for (const close of closers) await close()
     },
   }
+}
+
+/** Waits until this node has the retained messages of its cluster. */
+async function openRetained({
+  config: { mqtt },
+  retainedValues: values,
+  clock,
+  logger,
+  signal,
+}: MqttStageDependencies): Promise<SharedRetained | undefined> {
+  if (values === undefined) return undefined
+  const { openSharedRetained } = await import('../ingress/kept/shared-retained.ts')
+  const { retainedMax } = mqtt
+  const limits = { retainedMax, retainedBytesMax: retainedBytesMaxOf(retainedMax) }
+  return openSharedRetained({ values, clock, logger }, limits, signal)
 }
 
 async function openKept({

@@ -4,11 +4,12 @@ import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
 
 /**
- * Opens what the nodes of a cluster share: their state, and the way to the log of accepted
- * records. The HTTP port is opened before, because this may take as long as an outage of NATS. An engine that is no part of a cluster loads nothing of it.
+ * Opens what the nodes of a cluster share: their state, their retained messages, and the way to the
+ * log of accepted records. The HTTP port is opened before, because this may take as long as an
+ * outage of NATS. An engine that is no part of a cluster loads nothing of it.
  *
- * @throws SluiceError ClusterMisconfigured, IdentityFileInvalid, PortUnavailable; an AbortError: the
- *   signal ended the wait for the store (rejects)
+ * @throws SluiceError ClusterMisconfigured, IdentityFileInvalid, PortUnavailable; an AbortError:
+ *   the signal ended the wait for the store (rejects)
  */
 export async function withSharedSources(
   dependencies: AppDependencies,
@@ -19,11 +20,11 @@ export async function withSharedSources(
   const httpListener = await openPort(dependencies, stages)
   const given = sharedState ?? (await openInNats(dependencies, stages))
   if (given === undefined) return dependencies
-  const { state, records, clusterName } = given
+  const { state, records, retained: retainedValues, clusterName } = given
   const { openSharedSources } = await import('./shared-sources.ts')
   const open = () => openSharedSources(dependencies, { state, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
-  return { ...dependencies, shared, records, httpListener }
+  return { ...dependencies, shared, records, retainedValues, httpListener }
 }
 
 /** Opens the HTTP port, so that the process is known to live while it waits. */
@@ -54,15 +55,18 @@ async function openPort(
 async function openInNats(
   dependencies: AppDependencies,
   stages: Stages,
-): Promise<Required<NonNullable<AppDependencies['sharedState']>> | undefined> {
+): Promise<AppDependencies['sharedState']> {
   const { config, signal = new AbortController().signal } = dependencies
   const { cluster, region, outboxBytesMax: bytesMax } = config
   if (!cluster) return undefined
   const { openNatsState } = await import('./open-nats-state.ts')
   const openState = () => openNatsState(dependencies, { cluster, region }, signal)
   const { state, nats } = await stages.open('NATS', openState, (it) => it.close())
+  const { openNatsRetained } = await import('./cluster/nats-retained.ts')
   const { natsRecords } = await import('./cluster/nats-records.ts')
   const options = { cluster: cluster.name, region, bytesMax }
   const records = natsRecords(dependencies, nats, options, signal)
-  return { state, records, clusterName: cluster.name }
+  const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
+  const retained = await stages.open('retained messages', openRetained)
+  return { state, records, retained, clusterName: cluster.name }
 }

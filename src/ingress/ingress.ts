@@ -39,6 +39,7 @@ import { createReportNarrowed } from './broker/narrowing.ts'
 import { leaveOutParents } from './broker/leave-out-parents.ts'
 import { createRetainedFilters, deliverRetained } from './broker/retained-delivery.ts'
 import type { RetainedMessage, RetainedMessages } from './kept/retained-messages.ts'
+import type { SharedRetained } from './kept/shared-retained.ts'
 import { awsTopicLimits } from '../topics/topic-filter.ts'
 import type { Sessions } from './kept/sessions.ts'
 import { findRetainFault, findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
@@ -126,6 +127,8 @@ export interface IngressDependencies {
   readonly webSocketGuard?: WebSocketGuard | undefined
   /** Keeps sessions and messages beyond the process. Absent: memory alone does. */
   readonly kept?: KeptStore | undefined
+  /** Retained messages that all nodes of a cluster share. Absent: this engine has its own. */
+  readonly retained?: SharedRetained | undefined
   /** Absent: no proxy is trusted. */
   readonly proxies?: TrustedProxies | undefined
   readonly logger: Logger
@@ -310,8 +313,7 @@ async function createStage(
     mqtt5OptionsOf(options),
   )
   const managed = createManagedClients({ ...parts, connections }, options)
-  const clients = { connections, mqtt5Clients, sharedMembers, managed }
-  const context = { ...parts, ...clients, broker, heldBytes }
+  const context = { ...parts, connections, mqtt5Clients, sharedMembers, managed, broker, heldBytes }
   const ports = createPorts(
     {
       ...context,

@@ -10,10 +10,12 @@ import type { KeptStore } from './kept/kept-store.ts'
 import { createPersistence } from './kept/persistence.ts'
 import { restoreKept } from './kept/restore-kept.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
+import type { RetainedMessages } from './kept/retained-messages.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
 import { createSubscriberQueues } from './kept/subscriber-queues.ts'
 import type { SubscriberQueues } from './kept/subscriber-queues.ts'
+import type { SharedRetained } from './kept/shared-retained.ts'
 import { createSharedSubscriptions } from './sharing/shared-subscriptions.ts'
 import type { SharedSubscriptions } from './sharing/shared-subscriptions.ts'
 
@@ -32,6 +34,8 @@ interface MemoryDependencies {
   readonly wills: DelayedWills
   /** Where what is stored outlives the process. Absent: it is in memory alone. */
   readonly kept?: KeptStore | undefined
+  /** Retained messages that all nodes of a cluster share. Absent: this engine has its own. */
+  readonly retained?: SharedRetained | undefined
 }
 
 type MemoryOptions = Parameters<typeof createSessionSubscriptions>[0] &
@@ -39,12 +43,15 @@ type MemoryOptions = Parameters<typeof createSessionSubscriptions>[0] &
   Parameters<typeof createSubscriberQueues>[0] &
   Parameters<typeof createSessions>[1]
 
+type NotKeptReason = 'retained_full' | 'retained_unreachable' | 'queue_full'
+
 /**
  * What the broker stores beyond a connection, each part with its bound. Memory is what is read; it
  * is filled from the disk at the start.
  */
 export function createMemory(dependencies: MemoryDependencies, options: MemoryOptions) {
-  const { clock, metrics, log, connections, wills, kept } = dependencies
+  const { clock, metrics, connections, wills, kept } = dependencies
+  const { retained: ofCluster } = dependencies
   const mayReceive = (clientId: string, topic: string): boolean =>
     connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true
   const subscriptions = createSessionSubscriptions(options)
@@ -57,9 +64,11 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
       match: subscriptions.match,
       sessionRow: (clientId) => sessions.stored(clientId)?.row,
       mayReceive,
+      isRetainedElsewhere: ofCluster !== undefined,
     })
   let shared: SharedSubscriptions | undefined
-  const retained = createRetainedMessages(clock, options, keeping?.retainedRows)
+  const retained: RetainedMessages =
+    ofCluster ?? createRetainedMessages(clock, options, keeping?.retainedRows)
   const queues = createSubscriberQueues(options, () => clock.monotonicMs(), keeping?.queueRows)
   const sessions: Sessions = createSessions(
     {
@@ -75,10 +84,7 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
     },
     options,
   )
-  function notKept(reason: 'retained_full' | 'queue_full', count: number): void {
-    metrics.messagesNotKept.inc({ reason }, count)
-    log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
-  }
+  const notKept = createNotKept(dependencies)
   const persistence = createPersistence({
     queues,
     subscriptions,
@@ -96,13 +102,15 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
     notKept: (count) => notKept('queue_full', count),
   })
   if (kept && keeping) {
-    restoreKept({ clock, kept, subscriptions, retained, queues, sessions, ...keeping })
+    const own = ofCluster === undefined ? retained : undefined
+    restoreKept({ clock, kept, subscriptions, retained: own, queues, sessions, ...keeping })
   }
+  ofCluster?.onDropped(() => notKept('retained_unreachable', 1))
   report(metrics, { sessions, queues, retained })
   return {
     ...createClientStore(persistence, () => shared),
     storedFilters: subscriptions.filtersOf,
-    prepareKeep: keeping?.prepare,
+    prepareKeep: ofCluster === undefined ? keeping?.prepare : ofCluster.preparing(keeping?.prepare),
     retained,
     queues,
     sessions,
@@ -113,12 +121,19 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
   }
 }
 
+function createNotKept({ metrics, log }: Pick<MemoryDependencies, 'metrics' | 'log'>) {
+  return (reason: NotKeptReason, count: number): void => {
+    metrics.messagesNotKept.inc({ reason }, count)
+    log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
+  }
+}
+
 function report(
   metrics: Metrics,
   of: {
     readonly sessions: Sessions
     readonly queues: SubscriberQueues
-    readonly retained: ReturnType<typeof createRetainedMessages>
+    readonly retained: RetainedMessages
   },
 ): void {
   metrics.mqttAbsentSessions.readFrom(() => of.sessions.absentCount)

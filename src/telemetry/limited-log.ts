@@ -21,7 +21,7 @@ export interface WarningLog {
   error(fields: Fields, text: string): void
 }
 
-/** The part of a logger that tells of connections, too. Without the types of the logger's package. */
+/** The part of a logger that tells of connections, too, without the types of its package. */
 export interface NoticeLog extends WarningLog {
   info(fields: Fields, text: string): void
 }

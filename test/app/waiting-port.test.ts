@@ -29,12 +29,12 @@ async function startWaiting(httpPort = '0', host = '127.0.0.1') {
     },
     'lab',
   )
-  let heard: (port: number) => void = () => undefined
+  let heard: ((port: number) => void) | undefined
   const port = new Promise<number>((resolve) => {
     heard = resolve
   })
   const logger = createMemoryLogger((line) => {
-    if (String(line['msg']).startsWith('the HTTP port says')) heard(Number(line['http']))
+    if (String(line['msg']).startsWith('the HTTP port says')) heard?.(Number(line['http']))
   })
   const connection = createMemoryStore(systemClock).connect()
   connection.faults.disconnect()
@@ -73,7 +73,7 @@ test('a node that waits for the others says that it lives, and takes nothing', a
     ['/v1/live', { method: 'DELETE' }],
   ] as const) {
     const refused = await get(port, where, options)
-    expect(refused.status, where).toBe(503)
+    expect([where, refused.status]).toEqual([where, 503])
     expect(refused.headers.get('x-amzn-ErrorType')).toBe('ServiceUnavailableException')
     expect(await refused.json()).toEqual({ message: expect.stringContaining('NATS') as unknown })
   }

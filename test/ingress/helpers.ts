@@ -41,6 +41,7 @@ export async function startIngress(
   address = { host: '127.0.0.1', port: 0 },
   clock: Clock = systemClock,
   access?: Access,
+  retained?: IngressDependencies['retained'],
 ): Promise<TestIngress> {
   const metrics = createMetrics()
   const messages: Message[] = []
@@ -55,6 +56,7 @@ export async function startIngress(
       metrics,
       clock,
       ...(access && { access }),
+      retained,
     },
     { drainMs: 200, closeTimeoutMs: 200, ...options },
   )

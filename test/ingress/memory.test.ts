@@ -1,6 +1,7 @@
 import mqtt from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../helpers/manual-clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import type { IngressOptions } from '../../src/ingress/ingress.ts'
 import type { Message } from '../../src/message.ts'
@@ -16,10 +17,22 @@ import {
 } from './helpers.ts'
 import type { RawClient, TestIngress } from './helpers.ts'
 
+import { createMemoryStore } from '../cluster/state/memory-state.ts'
+import { joinRetained } from './kept/retained-parts.ts'
+
 const hourMs = 3_600_000
 
-const start = ({ clock, ...options }: Partial<IngressOptions> & { clock?: Clock } = {}) =>
+const startOwn = ({ clock, ...options }: Partial<IngressOptions> & { clock?: Clock } = {}) =>
   startIngress(undefined, options, undefined, clock)
+
+const start = startOwn
+
+/** With the retained messages of a cluster. */
+async function startShared(options: Parameters<typeof startOwn>[0] = {}) {
+  const { clock = systemClock, ...limits } = options
+  const retained = await joinRetained(createMemoryStore(clock).connect(), clock, limits)
+  return startIngress(undefined, limits, undefined, clock, undefined, retained)
+}
 
 /** Connects with a session that stays; the answer says whether there was one. */
 async function connectSession(port: number, clientId = 'absent', clean = false) {
@@ -275,9 +288,12 @@ describe('subscriptions of one client', () => {
   })
 })
 
-describe('retained messages', () => {
+describe.each(['own', 'shared'] as const)('retained messages, %s', (whose) => {
+  const startOne = (options: Partial<IngressOptions> & { clock?: Clock } = {}) =>
+    whose === 'own' ? startOwn(options) : startShared(options)
+
   test('have a bound; what is over it is not kept, and does not leave an old value', async () => {
-    const { port, ingress, metric } = await start({ retainedMax: 3, retainedBytesMax: 5_000 })
+    const { port, ingress, metric } = await startOne({ retainedMax: 3, retainedBytesMax: 5_000 })
     const retain = true
     await publishAll(port, ['r/1', 'r/2', 'r/3', 'r/4'], { retain })
     const topics = () => ingress.listRetained({ max: 10 }).map(({ topic }) => topic)
@@ -293,7 +309,7 @@ describe('retained messages', () => {
 
   test('are read one by one and in pages', async () => {
     const clock = createManualClock()
-    const { port, ingress } = await start({ clock })
+    const { port, ingress } = await startOne({ clock })
     await publishAll(port, ['b', 'a/2', 'a/1', 'c'], { retain: true, payload: 'now' })
     expect(ingress.retained('a/1')).toEqual({
       topic: 'a/1',
@@ -310,7 +326,7 @@ describe('retained messages', () => {
   })
 
   test('reach a later subscriber once, whatever filters match', async () => {
-    const { port } = await start()
+    const { port } = await startOne()
     await publishAll(port, ['a/1', 'b'], { retain: true })
     const client = await connectRaw(port)
     await subscribe(client, 'a/#', '+/1', 'x')

@@ -4,8 +4,11 @@ import { createManualClock } from '../helpers/manual-clock.ts'
 import { createRetainedMessages } from '../../src/ingress/kept/retained-messages.ts'
 import type { RetainedMessage } from '../../src/ingress/kept/retained-messages.ts'
 import { subscriptionMatches } from '../../src/topics/topic-filter.ts'
-import { connectRaw, publishPacket, settle, startIngress, until } from './helpers.ts'
+import { connectRaw, publishPacket, settle, startIngress as startOwn, until } from './helpers.ts'
 import type { RawClient } from './helpers.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createMemoryStore } from '../cluster/state/memory-state.ts'
+import { joinRetained } from './kept/retained-parts.ts'
 
 interface Subscriber {
   /** The topics that came with RETAIN 1. */
@@ -55,72 +58,81 @@ async function publishRounds(port: number, isOver: () => boolean) {
   return value
 }
 
-describe('subscribers that come beside a publisher', () => {
-  test('get each topic once as it was retained, and never an older value after it', async () => {
-    const { port } = await startIngress()
-    let isOver = true
-    await publishRounds(port, () => isOver)
-    isOver = false
-    const publishing = publishRounds(port, () => isOver)
-    const subscribers: Subscriber[] = []
-    for (let index = 0; index < 20; index++) {
-      subscribers.push(await subscribe(port, `subscriber-${index}`))
+describe.each(['own', 'shared'] as const)(
+  'subscribers that come beside a publisher, %s',
+  (whose) => {
+    const startIngress = async (...[ingest, options]: Parameters<typeof startOwn>) => {
+      if (whose === 'own') return startOwn(ingest, options)
+      const retained = await joinRetained(createMemoryStore(systemClock).connect())
+      return startOwn(ingest, options, undefined, systemClock, undefined, retained)
+    }
+
+    test('get each topic once as it was retained, and never an older value after it', async () => {
+      const { port } = await startIngress()
+      let isOver = true
+      await publishRounds(port, () => isOver)
+      isOver = false
+      const publishing = publishRounds(port, () => isOver)
+      const subscribers: Subscriber[] = []
+      for (let index = 0; index < 20; index++) {
+        subscribers.push(await subscribe(port, `subscriber-${index}`))
+        await settle()
+      }
+      isOver = true
+      const last = await publishing
+      const isCaughtUp = ({ retained, latest }: Subscriber) =>
+        retained.length >= topics.length && topics.every((topic) => latest.get(topic) === last)
+      await until(() => subscribers.every(isCaughtUp))
       await settle()
-    }
-    isOver = true
-    const last = await publishing
-    const isCaughtUp = ({ retained, latest }: Subscriber) =>
-      retained.length >= topics.length && topics.every((topic) => latest.get(topic) === last)
-    await until(() => subscribers.every(isCaughtUp))
-    await settle()
 
-    for (const { retained, older } of subscribers) {
-      expect(older).toEqual([])
-      expect(retained.toSorted()).toEqual(topics.toSorted())
-    }
-  })
+      for (const { retained, older } of subscribers) {
+        expect(older).toEqual([])
+        expect(retained.toSorted()).toEqual(topics.toSorted())
+      }
+    })
 
-  test('get what was retained when they subscribed, though they read slowly', async () => {
-    const { port, ingress } = await startIngress(undefined, { drainTimeoutMs: 60_000 })
-    const payload = Buffer.alloc(60_000, '1')
-    const large = Array.from({ length: 200 }, (_, index) => `large/${index}`)
-    const publish = async (topic: string, of: Buffer) =>
-      ingress.distribute({
-        topic,
-        payload: of,
-        qos: 0,
-        retain: true,
-        transport: 'http',
-        timestampMs: 1,
-      })
-    for (const topic of large) await publish(topic, payload)
-    const client = await connectRaw(port, { keepalive: 0 })
-    client.pause()
-    client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: '#', qos: 0 }] })
-    await settle()
-    // The subscriber holds its publishers up, so nobody waits for them.
-    const newer = Buffer.alloc(60_000, '2')
-    const publishing = Promise.all(large.map((topic) => publish(topic, newer)))
-    await settle()
-    client.resume()
-    await publishing
-    const got: string[] = []
-    while (got.length < 2 * large.length) {
-      const packet = await client.next()
-      if (packet.cmd !== 'publish') continue
-      got.push(`${packet.topic} ${packet.payload.toString('utf8', 0, 1)} ${packet.retain}`)
-    }
-    for (const topic of large) {
-      expect(got.filter((line) => line.startsWith(`${topic} `))).toEqual([
-        `${topic} 1 true`,
-        `${topic} 2 false`,
-      ])
-    }
-  })
-})
+    test('get what was retained when they subscribed, though they read slowly', async () => {
+      const { port, ingress } = await startIngress(undefined, { drainTimeoutMs: 60_000 })
+      const payload = Buffer.alloc(60_000, '1')
+      const large = Array.from({ length: 200 }, (_, index) => `large/${index}`)
+      const publish = async (topic: string, of: Buffer) =>
+        ingress.distribute({
+          topic,
+          payload: of,
+          qos: 0,
+          retain: true,
+          transport: 'http',
+          timestampMs: 1,
+        })
+      for (const topic of large) await publish(topic, payload)
+      const client = await connectRaw(port, { keepalive: 0 })
+      client.pause()
+      client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: '#', qos: 0 }] })
+      await settle()
+      // The subscriber holds its publishers up, so nobody waits for them.
+      const newer = Buffer.alloc(60_000, '2')
+      const publishing = Promise.all(large.map((topic) => publish(topic, newer)))
+      await settle()
+      client.resume()
+      await publishing
+      const got: string[] = []
+      while (got.length < 2 * large.length) {
+        const packet = await client.next()
+        if (packet.cmd !== 'publish') continue
+        got.push(`${packet.topic} ${packet.payload.toString('utf8', 0, 1)} ${packet.retain}`)
+      }
+      for (const topic of large) {
+        expect(got.filter((line) => line.startsWith(`${topic} `))).toEqual([
+          `${topic} 1 true`,
+          `${topic} 2 false`,
+        ])
+      }
+    })
+  },
+)
 
 test('a retained message comes at the QoS of the subscription at most', async () => {
-  const { port } = await startIngress()
+  const { port } = await startOwn()
   const publisher = await connectRaw(port)
   publisher.send(publishPacket({ topic: 'a/b', retain: true }))
   await publisher.next()

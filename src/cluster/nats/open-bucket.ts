@@ -13,6 +13,8 @@ interface BucketSettings {
   /** Revisions that are kept of each key, at most 64. */
   readonly history: number
   readonly bytesMax: number
+  /** Whether values may have a time to live. */
+  readonly hasTtl?: boolean | undefined
 }
 
 const format = 1
@@ -53,6 +55,7 @@ export async function openBucket(
     allow_rollup_hdrs: true,
     allow_direct: true,
     deny_delete: true,
+    ...(bucket.hasTtl === true && { allow_msg_ttl: true }),
   }
   const owner = { holds: `bucket ${bucket.name}`, format, cluster: identity }
   await ensureStream(dependencies, nats, { settings, owner }, signal)

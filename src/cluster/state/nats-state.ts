@@ -71,7 +71,7 @@ async function written<Result, Refused>(
 }
 
 /** Without an answer the write may have been made, unless nobody listened. */
-function lostOrUnavailable(thrown: unknown): Error {
+export function lostOrUnavailable(thrown: unknown): Error {
   const reason = reasonOf(thrown)
   if (hasNobodyListened(thrown)) return stateUnavailable(reason, thrown)
   return new AnswerLost(reason, { cause: thrown })

@@ -78,10 +78,12 @@ interface KeepingDependencies {
   /** The row of a client's session; undefined when it does not outlive the process. */
   readonly sessionRow: (clientId: string) => number | undefined
   readonly mayReceive: (clientId: string, topic: string) => boolean
+  /** Whether retained messages are stored elsewhere. */
+  readonly isRetainedElsewhere?: boolean | undefined
 }
 
 export function createKeeping(dependencies: KeepingDependencies): Keeping {
-  const { clock, log, match, sessionRow, mayReceive } = dependencies
+  const { clock, log, match, sessionRow, mayReceive, isRetainedElsewhere } = dependencies
   const queueRows = createQueueRows(dependencies)
 
   /** @returns client id -> row; undefined for a message that no session queues */
@@ -107,7 +109,8 @@ export function createKeeping(dependencies: KeepingDependencies): Keeping {
     prepare(packet, publisher) {
       const rows = rowsFor(packet, publisher)
       // A retained message of QoS 0 has no answer: it is written when it is stored.
-      const retained = packet.retain && packet.qos > 0 ? log.nextId() : undefined
+      const isRetained = packet.retain && packet.qos > 0 && isRetainedElsewhere !== true
+      const retained = isRetained ? log.nextId() : undefined
       if (rows === undefined && retained === undefined) return undefined
       const parts = { log, queueRows, rows, retained }
       const keep = createKeep(parts, messageRowOf(packet, clock))

@@ -15,7 +15,8 @@ interface RestoreDependencies {
   readonly clock: Clock
   readonly kept: KeptStore
   readonly subscriptions: SessionSubscriptions
-  readonly retained: RetainedMessages
+  /** Undefined: retained messages are stored elsewhere, and those on disk are left alone. */
+  readonly retained: RetainedMessages | undefined
   readonly queues: SubscriberQueues
   readonly sessions: Sessions
   readonly queueRows: QueueRows
@@ -30,7 +31,7 @@ export function restoreKept(dependencies: RestoreDependencies): void {
   const { contents, log } = kept
   const deadlineOf = createDeadlines(clock)
 
-  retained.restore(storedRetained(contents.retained, deadlineOf))
+  retained?.restore(storedRetained(contents.retained, deadlineOf))
 
   const clientIds = new Map<number, string>()
   for (const [row, { clientId, subscriptions: stored }] of contents.sessions) {
@@ -74,7 +75,7 @@ type DeadlineOf = (message: MessageRow) => CarriedProperties | undefined
  * Converts the deadlines of messages to the monotonic clock. No message has more time from now on
  * than it had when it was published, although the time of day may have been set back.
  */
-function createDeadlines(clock: Clock): DeadlineOf {
+export function createDeadlines(clock: Clock): DeadlineOf {
   const wallMs = clock.wallMs()
   const nowMs = clock.monotonicMs()
   return ({ mqtt5, expiresAtMs }) => {

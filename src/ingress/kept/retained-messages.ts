@@ -38,6 +38,14 @@ export interface RetainedMessages {
   readonly count: number
 }
 
+/** The messages in memory. */
+export interface RetainedTable extends RetainedMessages {
+  /** Whether `store` would take the message, in place of the one of its topic. */
+  hasRoomFor(message: RetainedMessage): boolean
+  /** Takes a message that is stored elsewhere, whatever the limits; one without payload clears. */
+  put(message: RetainedMessage): void
+}
+
 /** A position among the stored messages, and no copy of them, so many may be read at a time. */
 interface RetainedSnapshot {
   /** @returns undefined when there are no more; then the snapshot is closed */
@@ -62,6 +70,14 @@ interface RetainedLimits {
   readonly retainedBytesMax: number
 }
 
+/** Bytes that retained messages may always have together, and those for each that there may be. */
+const retainedBytesMin = 64 * 1024 * 1024
+const retainedBytesEach = 1_024
+
+/** Bytes of topics and payloads that so many retained messages may have together. */
+export const retainedBytesMaxOf = (retainedMax: number): number =>
+  Math.max(retainedBytesMin, retainedMax * retainedBytesEach)
+
 interface Kept {
   readonly message: RetainedMessage
   /** The number of the message in the order of storing, from 1 on. */
@@ -77,7 +93,7 @@ export function createRetainedMessages(
   clock: Clock,
   limits: RetainedLimits,
   rows?: RetainedRows,
-): RetainedMessages {
+): RetainedTable {
   const { kept, snapshots, ...topics } = createTopics(clock, limits, rows)
   const { find, remove, removeRow } = topics
 
@@ -110,6 +126,13 @@ export function createRetainedMessages(
         if (isWanted && topics.hasRoomFor(message)) topics.add(message, row)
         else removeRow(row)
       }
+    },
+    hasRoomFor: (message) => topics.hasRoomInPlace(message),
+    put(message) {
+      remove(message.topic)
+      const isWanted =
+        message.payload.length > 0 && !isExpired(message.carried, clock.monotonicMs())
+      if (isWanted) topics.add(message, undefined)
     },
     get: find,
     list({ after, max }) {
@@ -144,7 +167,7 @@ function createTopics(clock: Clock, limits: RetainedLimits, rows: RetainedRows |
     const old = kept.get(topic)
     if (old === undefined) return
     for (const onRemoved of snapshots) onRemoved(old)
-    bytes -= bytesOf(old.message)
+    bytes -= bytesOfMessage(old.message)
     kept.delete(topic)
     removeRow(old.row)
   }
@@ -161,7 +184,7 @@ function createTopics(clock: Clock, limits: RetainedLimits, rows: RetainedRows |
   }
 
   const hasRoomFor = (message: RetainedMessage): boolean =>
-    bytes + bytesOf(message) <= limits.retainedBytesMax && kept.size < limits.retainedMax
+    bytes + bytesOfMessage(message) <= limits.retainedBytesMax && kept.size < limits.retainedMax
 
   return {
     kept,
@@ -175,6 +198,16 @@ function createTopics(clock: Clock, limits: RetainedLimits, rows: RetainedRows |
       if (!hasRoomFor(message)) removeExpired()
       return hasRoomFor(message)
     },
+    hasRoomInPlace(message: RetainedMessage): boolean {
+      const fits = () => {
+        const old = kept.get(message.topic)
+        const freed = old === undefined ? 0 : bytesOfMessage(old.message)
+        const isCounted = old !== undefined || kept.size < limits.retainedMax
+        return isCounted && bytes - freed + bytesOfMessage(message) <= limits.retainedBytesMax
+      }
+      if (!fits()) removeExpired()
+      return fits()
+    },
     find: (topic: string): RetainedMessage | undefined => {
       const found = kept.get(topic)
       if (found !== undefined && isOver(found)) remove(topic)
@@ -182,7 +215,7 @@ function createTopics(clock: Clock, limits: RetainedLimits, rows: RetainedRows |
     },
     add(message: RetainedMessage, row: number | undefined): void {
       kept.set(message.topic, { message, sequence: ++sequence, row })
-      bytes += bytesOf(message)
+      bytes += bytesOfMessage(message)
     },
   }
 }
@@ -229,5 +262,6 @@ function createSnapshot(
 
 const byCodeUnits = (left: string, right: string): number => (left < right ? -1 : 1)
 
-const bytesOf = ({ topic, payload, carried }: RetainedMessage): number =>
+/** Of its topic, payload and properties, approximately. */
+export const bytesOfMessage = ({ topic, payload, carried }: RetainedMessage): number =>
   topic.length + payload.length + carriedBytes(carried)

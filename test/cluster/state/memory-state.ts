@@ -1,5 +1,6 @@
 import type { Clock } from '../../../src/base/clock.ts'
 import { AnswerLost, stateUnavailable } from '../../../src/cluster/state/shared-state.ts'
+import type { LastValues } from '../../../src/cluster/state/last-values.ts'
 import type {
   SharedState,
   StateEntry,
@@ -16,7 +17,7 @@ export interface MemoryStore {
   readonly entries: ReadonlyMap<string, StateEntry>
 }
 
-export interface MemoryConnection extends SharedState {
+export interface MemoryConnection extends SharedState, LastValues {
   readonly faults: ConnectionFaults
 }
 
@@ -106,6 +107,8 @@ export function createMemoryStore(clock: Clock): MemoryStore {
       create: (key, value) => written(() => (entries.has(key) ? undefined : change(key, value))),
       put: (key, value, before) =>
         written(() => (entries.get(key)?.revision === before ? change(key, value) : undefined)),
+      set: (key, value) => written(() => change(key, value)),
+      unset: (key) => written(() => change(key, undefined)),
       delete: (key, before) =>
         written(() => {
           if (entries.get(key)?.revision !== before) return false

@@ -1,0 +1,96 @@
+/** What devices of a cluster share, by whole engines on three NATS servers. */
+import path from 'node:path'
+import { connectAsync } from 'mqtt'
+import type { MqttClient } from 'mqtt'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../../src/base/clock.ts'
+import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { findNatsServer } from './find-nats-server.ts'
+import { startNatsServers } from './nats-servers.ts'
+
+const program = await findNatsServer()
+const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason}`
+const lookEveryMs = 20
+
+async function startNode(natsUrl: string) {
+  const folder = await temporaryFolder()
+  const sluice = startSluice(['start'], {
+    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
+    SLUICE_NATS_URL: natsUrl,
+    SLUICE_AUTH: 'off',
+    SLUICE_ACCOUNT_ID: '210987654321',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+  })
+  const stop = async () => {
+    sluice.kill('SIGKILL')
+    await sluice.ended
+  }
+  onTestFinished(async () => {
+    await stop()
+    await folder.remove()
+  })
+  const { mqtt, http } = await sluice.ready()
+  const url = `http://127.0.0.1:${String(http)}`
+  return {
+    stop,
+    async connect(): Promise<MqttClient> {
+      const client = await connectAsync(`mqtt://127.0.0.1:${String(mqtt)}`)
+      onTestFinished(() => void client.end(true))
+      return client
+    },
+    async ask(route: string) {
+      const response = await fetch(`${url}${route}`)
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+    },
+  }
+}
+
+type Node = Awaited<ReturnType<typeof startNode>>
+
+async function until(isSo: () => Promise<boolean>): Promise<number> {
+  const startMs = systemClock.monotonicMs()
+  while (!(await isSo())) await systemClock.sleep(lookEveryMs)
+  return systemClock.monotonicMs() - startMs
+}
+
+const payloadOf = async (node: Node, topic: string) => {
+  const { body } = await node.ask(`/retainedMessage/${encodeURIComponent(topic)}`)
+  const { payload = '' } = body as { payload?: string }
+  return Buffer.from(payload, 'base64').toString()
+}
+
+describe.skipIf(!program.isFound)(`what devices of a cluster share${why}`, () => {
+  if (!program.isFound) return
+  const { file } = program
+
+  test('retained messages are at all nodes within a second, and after a restart of all', async () => {
+    const servers = await startNatsServers(file)
+    onTestFinished(() => servers.stop())
+    const [one, other] = await Promise.all([startNode(servers.url), startNode(servers.url)])
+    const publisher = await one.connect()
+    await publisher.publishAsync('a/b c', 'first', { qos: 1, retain: true })
+    await publisher.publishAsync('a/b c', 'last', { qos: 1, retain: true })
+    await publisher.publishAsync('cleared', 'x', { qos: 1, retain: true })
+    await publisher.publishAsync('cleared', '', { qos: 1, retain: true })
+    expect(await payloadOf(one, 'a/b c')).toBe('last')
+    expect(await until(async () => (await payloadOf(other, 'a/b c')) === 'last')).toBeLessThan(
+      1_000,
+    )
+    await publisher.publishAsync('d', 'of QoS 0', { qos: 0, retain: true })
+    await until(async () => (await payloadOf(other, 'd')) === 'of QoS 0')
+
+    await Promise.all([one.stop(), other.stop()])
+    const again = await startNode(servers.url)
+    const listed = await again.ask('/retainedMessage')
+    const topics = (listed.body['retainedTopics'] as { topic: string }[]).map(({ topic }) => topic)
+    expect(topics.toSorted()).toEqual(['a/b c', 'd'])
+    const subscriber = await again.connect()
+    const got = new Promise<string>((resolve) =>
+      subscriber.on('message', (topic, payload) => resolve(`${topic}=${payload.toString()}`)),
+    )
+    await subscriber.subscribeAsync('a/#')
+    expect(await got).toBe('a/b c=last')
+  }, 60_000)
+})
