@@ -6,7 +6,7 @@ import type { StartPosition } from '../shard-reader.ts'
 import { chooseLeases } from './choose-leases.ts'
 import { createHeldLease } from './held-lease.ts'
 import type { HeldLease } from './held-lease.ts'
-import { askedFor, released, taken } from './lease.ts'
+import { askedFor, released, taken, withdrawn } from './lease.ts'
 import type { Lease, LeaseTable } from './lease.ts'
 import type { LeaseSettings } from './lease-settings.ts'
 import { createLeaseViews } from './lease-views.ts'
@@ -31,6 +31,9 @@ interface LeaseTakerOptions {
   /** Reads the shard, and releases its lease; never rejects. */
   readonly read: (lease: Lease, held: HeldLease) => Promise<void>
 }
+
+/** A lease that changes meanwhile is looked at again. */
+const giveBacksMax = 3
 
 export function createLeaseTaker(
   dependencies: {
@@ -62,14 +65,6 @@ export function createLeaseTaker(
     held.set(lease.shardId, { lease: heldLease, done })
   }
 
-  /** Releases what was handed over to this process after its last look. */
-  async function giveBack(): Promise<void> {
-    for (const lease of await table.list()) {
-      const isMine = lease.owner === workerId && lease.handedOverBy === undefined
-      if (isMine) await table.replace(lease, released(lease))
-    }
-  }
-
   return {
     async look() {
       const found = table.known?.() ?? (await table.list(signal))
@@ -96,12 +91,27 @@ export function createLeaseTaker(
     async ended() {
       await Promise.all([...held.values()].map(({ done }) => done))
       try {
-        await giveBack()
+        await giveBack(table, workerId)
       } catch (thrown) {
         const reason = reasonOf(thrown)
         logger.warn({ reason }, 'leases could not be looked at; those of this process expire')
       }
     },
+  }
+}
+
+/**
+ * Releases what was handed over to a process after its last look, and takes back what it has asked
+ * for: it would be handed over to a process that is gone.
+ */
+async function giveBack(table: LeaseTable, workerId: string): Promise<void> {
+  for (let count = 0; count < giveBacksMax; count++) {
+    const mine = (await table.list()).filter(({ owner }) => owner === workerId)
+    if (mine.length === 0) return
+    for (const lease of mine) {
+      const isAsked = lease.handedOverBy !== undefined
+      await table.replace(lease, isAsked ? withdrawn(lease) : released(lease))
+    }
   }
 }
 

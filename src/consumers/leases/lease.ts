@@ -112,6 +112,13 @@ export const askedFor = (lease: Lease, by: string): Lease => ({
   handedOverBy: lease.owner,
 })
 
+/** Takes the question back: the process that asked stops. */
+export const withdrawn = (lease: Lease): Lease => ({
+  ...lease,
+  owner: lease.handedOverBy,
+  handedOverBy: undefined,
+})
+
 export const checkpointed = (lease: Lease, checkpoint: Checkpoint): Lease => ({
   ...renewed(lease),
   checkpoint,

@@ -35,7 +35,7 @@ const inlineCharactersMax = 65_536
 const partCharactersMax = 262_144
 
 /** The kind of the entries of an application. */
-const kindOfApplication = (application: string) => `lease-${keyPartOf(application)}`
+export const kindOfApplication = (application: string) => `lease-${keyPartOf(application)}`
 
 /** The store cannot be reached: a later call may succeed. */
 class LeasesUnreachable extends Error {

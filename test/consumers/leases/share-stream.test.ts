@@ -209,4 +209,19 @@ describe('workers that share a stream', () => {
       expect(world.problems).toEqual([])
     },
   )
+
+  test('a shard that a worker has asked for is free when both stop', async () => {
+    const world = createWorld(createRandom(3), 2, createStateLeases)
+    const first = await world.start()
+    await world.moveUntil(() => world.shares()['w1'] === 2, 2 * failoverMs)
+    const second = await world.start()
+    const isAsked = () =>
+      [...world.leases.leases().values()].some((each) => each.handedOverBy === 'w1')
+    for (let leftMs = 10 * failoverMs; leftMs > 0 && !isAsked(); leftMs -= stepMs)
+      await world.move(stepMs)
+    expect(isAsked()).toBe(true)
+    await Promise.all([second.stop(), first.stop(), world.move(failoverMs / 4)])
+    const owners = [...world.leases.leases().values()].map(readerOf)
+    expect(owners).toEqual([undefined, undefined])
+  })
 })
