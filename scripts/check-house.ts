@@ -38,6 +38,7 @@ const floors = [
   'lab/streams',
   'lab/calls',
   'lab/wire',
+  'event-source/cluster',
   'event-source',
   'event-source/filters',
   'event-source/functions',

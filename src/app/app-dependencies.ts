@@ -22,6 +22,8 @@ export interface AppDependencies {
   readonly sharedState?:
     | {
         readonly state: SharedState
+        /** Of event source mappings. Undefined: they are in the state. */
+        readonly leases?: SharedState | undefined
         readonly clusterName: string
         /** Undefined: accepted records are in the outbox of this engine. */
         readonly records?: ClusterRecords | undefined

@@ -36,13 +36,13 @@ interface EventSourceStageOptions {
 }
 
 /**
- * Starts the event source mappings of the data folder. In the lab they read the lab's Kinesis,
- * their streams are created, and nothing is invoked in AWS.
+ * Starts the event source mappings of the data folder, or of the cluster. In the lab they read the
+ * lab's Kinesis, their streams are created, and nothing is invoked in AWS.
  *
  * @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects)
  */
 export async function openEventSourceStage(
-  { config, logger, clock, beginsAnew, metrics, ...given }: EventSourceStageDependencies,
+  { config, logger, clock, beginsAnew, metrics, shared, ...given }: EventSourceStageDependencies,
   { folder, lab, templates, sendFailure, batchSpans, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping, redact } = config
@@ -51,7 +51,9 @@ export async function openEventSourceStage(
   const sample = samplesMapping && !hasTemplates ? sampleMapping : undefined
   const checkpointFile = { wasMade: folder.hasMade(checkpointFolderName), beginsAnew }
   const common = { dataDir, functionsDir, region, sample, checkpointFile }
-  const observed = { clock, logger, metrics, batchSpans, hidesReasons: redact.length > 0 }
+  const hidesReasons = redact.length > 0
+  const { openMappings } = shared ?? {}
+  const observed = { clock, logger, metrics, batchSpans, hidesReasons, openMappings }
   const mappings = lab
     ? await createEventSourceMappings(
         {
@@ -77,7 +79,8 @@ export async function openEventSourceStage(
         kinesis: { region },
         invokesAws: true,
       })
-  await folder.noteMade(checkpointFolderName)
+  // Those of a cluster are in none of its folders.
+  if (!openMappings) await folder.noteMade(checkpointFolderName)
   await templates?.holdMappings(mappings)
   mappings.start()
   return mappings

@@ -1,6 +1,10 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { ClusterState } from '../cluster/state/cluster-state.ts'
 import { openClusterState } from '../cluster/state/cluster-state.ts'
 import type { SharedState } from '../cluster/state/shared-state.ts'
+import { openClusterMappings } from '../event-source/cluster/open-cluster-mappings.ts'
+import type { OpenMappings } from '../event-source/event-source-mappings.ts'
 import {
   createSharedAccessKeys,
   createSharedPasswords,
@@ -35,6 +39,7 @@ export interface SharedSources {
   hasPasswords(): boolean
   readonly accessKeys: SecretSource
   readonly openRecords: OpenRecords
+  readonly openMappings: OpenMappings
   /** Whether the store cannot be reached, so that changes are refused. */
   readonly isLost: () => boolean
   close(): void
@@ -43,20 +48,33 @@ export interface SharedSources {
 /** @throws an AbortError: the signal ended the wait for the store (rejects) */
 export async function openSharedSources(
   { config, logger, clock, signal }: AppDependencies,
-  { state, clusterName }: { readonly state: SharedState; readonly clusterName: string },
+  {
+    state,
+    leases = state,
+    clusterName,
+  }: {
+    readonly state: SharedState
+    /** Of event source mappings: it changes more often. */
+    readonly leases?: SharedState | undefined
+    readonly clusterName: string
+  },
 ): Promise<SharedSources> {
   const place = `cluster ${clusterName}`
   const opened = await openClusterState({ state, clock, logger }, { place, signal })
+  const ofLeases = { place: `the mappings of ${place}`, signal }
+  const openedLeases = await openClusterState({ state: leases, clock, logger }, ofLeases)
   logger.info(
     { cluster: clusterName, rulesDir: config.rulesDir, policiesDir: config.mqtt.policiesDir },
-    `rules, policies, passwords, access keys, things and certificates are those of ${place}: ` +
+    'rules, policies, passwords, access keys, things, certificates and event source mappings ' +
+      `are those of ${place}: ` +
       'the folders and files for them are not read (sluice cluster import moves them there)',
   )
-  return sourcesOf(opened, { logger })
+  return sourcesOf(opened, openedLeases, { logger })
 }
 
 function sourcesOf(
   state: ClusterState,
+  leases: ClusterState,
   { logger }: Pick<AppDependencies, 'logger'>,
 ): SharedSources {
   const { place } = state
@@ -75,7 +93,14 @@ function sourcesOf(
     hasPasswords: () => passwords.names().length > 0,
     accessKeys: createSharedAccessKeys(state.view(secretKinds.accessKey), place),
     openRecords: createOpenSharedRecords({ logger, state }),
+    openMappings: async (parts) => {
+      const node = `${hostname()}:${randomUUID()}`
+      return openClusterMappings(parts, { state, leases, node })
+    },
     isLost: () => state.lostReason() !== undefined,
-    close: () => state.close(),
+    close() {
+      leases.close()
+      state.close()
+    },
   }
 }

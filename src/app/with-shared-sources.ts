@@ -20,9 +20,9 @@ export async function withSharedSources(
   const httpListener = await openPort(dependencies, stages)
   const given = sharedState ?? (await openInNats(dependencies, stages))
   if (given === undefined) return dependencies
-  const { state, records, retained: retainedValues, clusterName } = given
+  const { state, leases, records, retained: retainedValues, clusterName } = given
   const { openSharedSources } = await import('./shared-sources.ts')
-  const open = () => openSharedSources(dependencies, { state, clusterName })
+  const open = () => openSharedSources(dependencies, { state, leases, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
   return { ...dependencies, shared, records, retainedValues, httpListener }
 }
@@ -62,11 +62,14 @@ async function openInNats(
   const { openNatsState } = await import('./open-nats-state.ts')
   const openState = () => openNatsState(dependencies, { cluster, region }, signal)
   const { state, nats } = await stages.open('NATS', openState, (it) => it.close())
+  const { openNatsLeases } = await import('./cluster/nats-leases.ts')
   const { openNatsRetained } = await import('./cluster/nats-retained.ts')
   const { natsRecords } = await import('./cluster/nats-records.ts')
   const options = { cluster: cluster.name, region, bytesMax }
   const records = natsRecords(dependencies, nats, options, signal)
   const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
   const retained = await stages.open('retained messages', openRetained)
-  return { state, records, retained, clusterName: cluster.name }
+  const openLeases = () => openNatsLeases(dependencies, nats, options, signal)
+  const leases = await stages.open('leases of mappings', openLeases)
+  return { state, leases, records, retained, clusterName: cluster.name }
 }

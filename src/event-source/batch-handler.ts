@@ -86,7 +86,8 @@ export function createBatchHandler(context: InvocationContext): BatchHandler {
           fields,
         }),
       }
-      for (let [part] = work.parts; part && !signal.aborted; [part] = work.parts) {
+      const mayInvoke = () => context.isHeld?.() !== false && !signal.aborted
+      for (let [part] = work.parts; part && mayInvoke(); [part] = work.parts) {
         const isOld = await giveUpOld(context, giveUp, work, part, signal)
         if (!isOld) await invokePart(context, giveUp, work, part, signal)
       }

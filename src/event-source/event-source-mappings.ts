@@ -19,9 +19,10 @@ import type { SendFailure } from './invocation-context.ts'
 import { createMappingApi, findSame } from './mapping-api.ts'
 import type { EventSourceMappingApi } from './mapping-api.ts'
 import { createMappingEntries } from './mapping-entries.ts'
+import type { MappingEntries } from './mapping-entries.ts'
 import { openMappingFiles } from './mapping-files.ts'
 import type { MappingFiles } from './mapping-files.ts'
-import type { RunMapping } from './mapping-runner.ts'
+import type { MappingRunnerDependencies, RunMapping } from './mapping-runner.ts'
 import { settingsOfCreate } from './mapping-request.ts'
 import { createRecentBatches } from './recent-batches.ts'
 import type { RecentBatch } from './recent-batches.ts'
@@ -54,7 +55,7 @@ export interface EventSourceMappings extends EventSourceMappingApi {
    * handed over again after the next start.
    */
   stop(options: { readonly drainMs: number }): Promise<void>
-  /** The files of mappings that are left out, because they are not usable. */
+  /** The files or entries of mappings that are left out, because they are not usable. */
   unusableFiles(): readonly string[]
 }
 
@@ -72,7 +73,26 @@ export interface EventSourceMappingsDependencies {
   readonly batchSpans?: BatchSpans | undefined
   /** Runs a mapping; by default it reads the stream and invokes the function. */
   readonly runMapping?: RunMapping | undefined
+  /** Opens the mappings of a cluster. Default: those of the data folder. */
+  readonly openMappings?: OpenMappings | undefined
 }
+
+/** Mappings, wherever they are. */
+export interface OpenedMappings {
+  readonly entries: MappingEntries
+  /** What is left out, because it is not usable. */
+  unusable(): readonly string[]
+  /** @param drainMs of running invocations */
+  stop(drainMs: number): Promise<void>
+}
+
+/** What mappings need to run, beside their checkpoints. */
+export interface MappingParts extends Omit<MappingRunnerDependencies, 'checkpoints'> {
+  readonly runMapping?: RunMapping | undefined
+  readonly accountIdNow: () => string
+}
+
+export type OpenMappings = (parts: MappingParts) => Promise<OpenedMappings>
 
 export interface EventSourceMappingsOptions {
   readonly dataDir: string
@@ -101,6 +121,8 @@ interface SampleMapping {
 }
 
 const folderName = 'event-source'
+/** The folder of the files of mappings, relative to the data folder. */
+export const mappingFolderName = `${folderName}/mappings`
 /** The folder of the checkpoints, relative to the data folder. */
 export const checkpointFolderName = `${folderName}/checkpoints`
 
@@ -122,10 +144,7 @@ export async function createEventSourceMappings(
   dependencies: EventSourceMappingsDependencies,
   options: EventSourceMappingsOptions,
 ): Promise<EventSourceMappings> {
-  const { kinesis, region, sample } = options
-  const folder = path.join(options.dataDir, folderName)
-  const { files, isNew } = await openMappingFiles(path.join(folder, 'mappings'))
-  const checkpoints = await openCheckpoints(options)
+  const { kinesis, region } = options
   const functions = createFunctions(dependencies, {
     region,
     directory: options.functionsDir,
@@ -135,36 +154,17 @@ export async function createEventSourceMappings(
     },
     ...(options.invokesAws && { aws: createAwsLambdaFunctions(dependencies.clock) }),
   })
-  if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
-  const failures = createFailureFiles(path.join(folder, 'failures'))
   const batches = createRecentBatches()
-  const { mappings: stored, unusable: unusableAtFirst } = await files.readAll()
-  const entries = createMappingEntries(
-    {
-      ...dependencies,
-      files,
-      kinesis,
-      functions,
-      checkpoints,
-      failures,
-      batches,
-      removeCheckpoints: (application) => checkpoints.forget(application),
-    },
-    { stored, accountIdNow: () => options.accountId },
-  )
-  const unusable = createUnusableFiles(
-    {
-      ...dependencies,
-      files,
-      adopt(mapping) {
-        const same = findSame(entries, mapping.settings, options)
-        if (same) return `the mapping ${same.stored.uuid} has its stream and its function`
-        entries.adopt(mapping)
-        return undefined
-      },
-    },
-    unusableAtFirst,
-  )
+  const parts = {
+    ...dependencies,
+    kinesis,
+    functions,
+    failures: createFailureFiles(path.join(options.dataDir, folderName, 'failures')),
+    batches,
+    accountIdNow: () => options.accountId,
+  }
+  const opened = await (dependencies.openMappings?.(parts) ?? openFolder(parts, options))
+  const { entries } = opened
   const functionApi = createFunctionApi({ ...dependencies, functions }, options)
   const api = createMappingApi({ ...dependencies, functions, entries }, options)
   return {
@@ -177,12 +177,50 @@ export async function createEventSourceMappings(
     },
     start: () => entries.start(),
     hold: createHeldMappings({ ...dependencies, functions, entries }, options),
-    unusableFiles: () => unusable.names(),
+    unusableFiles: () => opened.unusable(),
     async stop({ drainMs }) {
-      unusable.stop()
       functionApi.stop()
-      await entries.stop(drainMs)
+      await opened.stop(drainMs)
       await functions.close()
+    },
+  }
+}
+
+/** Opens the mappings of the data folder. */
+async function openFolder(
+  parts: MappingParts,
+  options: EventSourceMappingsOptions,
+): Promise<OpenedMappings> {
+  const folder = path.join(options.dataDir, mappingFolderName)
+  const { files, isNew } = await openMappingFiles(folder)
+  const checkpoints = await openCheckpoints(options)
+  const { sample } = options
+  if (isNew && sample) await writeSample(files, sample, options, parts.clock.wallMs())
+  const { mappings: stored, unusable: unusableAtFirst } = await files.readAll()
+  const removeCheckpoints = (application: string) => checkpoints.forget(application)
+  const entries = createMappingEntries(
+    { ...parts, files, checkpoints, removeCheckpoints },
+    { stored, accountIdNow: parts.accountIdNow },
+  )
+  const unusable = createUnusableFiles(
+    {
+      ...parts,
+      files,
+      adopt(mapping) {
+        const same = findSame(entries, mapping.settings, options)
+        if (same) return `the mapping ${same.stored.uuid} has its stream and its function`
+        entries.adopt(mapping)
+        return undefined
+      },
+    },
+    unusableAtFirst,
+  )
+  return {
+    entries,
+    unusable: () => unusable.names(),
+    async stop(drainMs) {
+      unusable.stop()
+      await entries.stop(drainMs)
       await checkpoints.close()
     },
   }

@@ -51,6 +51,8 @@ export interface InvocationContext {
   readonly findFunction: () => Promise<LambdaFunction>
   /** Aborts the running invocation: a stop has exceeded its time. */
   readonly abandon: AbortSignal
+  /** Whether this node may still work on the shard, where several share a mapping. */
+  readonly isHeld?: (() => boolean) | undefined
   /** Called after each invocation. */
   readonly onResult: (result: 'ok' | 'failed', reason?: string) => void
   /** Called after each invocation with what it was. */

@@ -74,7 +74,7 @@ export function createMappingApi(
     throw notFound()
   }
 
-  function refuseChange(uuid: string, verb: string): void {
+  function refuseChange(uuid: string, verb: 'update' | 'delete'): void {
     if (!entries.isChanging(uuid)) return
     throw inUse(verb)
   }
@@ -83,6 +83,7 @@ export function createMappingApi(
     create: async (body) => configurationOf(await createMapping(dependencies, options, body)),
     get: (uuid) => configurationOf(find(uuid)),
     async update(uuid, body) {
+      await entries.caughtUp?.()
       const wanted = settingsOfUpdate(find(uuid).stored.settings, body)
       if (wanted.FunctionName !== find(uuid).stored.settings.FunctionName) {
         await refuseFaultyFunction(functions, wanted.FunctionName)
@@ -98,6 +99,7 @@ export function createMappingApi(
       return configurationOf(entry)
     },
     async delete(uuid) {
+      await entries.caughtUp?.()
       find(uuid)
       refuseChange(uuid, 'delete')
       return configurationOf(await entries.remove(uuid))
@@ -117,6 +119,7 @@ export function createMappingApi(
     },
     tags: (uuid) => find(uuid).stored.tags ?? {},
     async setTags(uuid, change) {
+      await entries.caughtUp?.()
       find(uuid)
       const isThere = await entries.setTags(uuid, (tags) => checkTags(Object.entries(change(tags))))
       if (!isThere) throw notFound()
@@ -127,7 +130,8 @@ export function createMappingApi(
 const notFound = () =>
   new SluiceError('ResourceNotFoundException', 'The resource you requested does not exist.')
 
-const inUse = (verb: string) =>
+/** Another change is under way. */
+export const inUse = (verb: 'update' | 'delete') =>
   new SluiceError(
     'ResourceInUseException',
     `Cannot ${verb} the event source mapping because it is in use.`,
@@ -151,12 +155,20 @@ async function createMapping(
   const { settings, source, tags } = settingsOfCreate(body, nowMs)
   await refuseFaultyFunction(functions, settings.FunctionName)
   await refuseMissingSource(clock, source, options.kinesis)
+  await entries.caughtUp?.()
   const same = findSame(entries, settings, options)
   if (same) throw alreadyExists(same)
   if (entries.all().length >= mappingsMax) {
     throw invalidParameter(`There are ${mappingsMax} event source mappings, which is the limit.`)
   }
   const entry = await entries.add({ uuid: randomUUID(), settings, tags, lastModifiedMs: nowMs })
+  const { uuid } = entry.stored
+  // Two nodes of a cluster may have made it at once: the earlier one stays.
+  const other = findSame(entries, settings, options, uuid)
+  if (other && (other.revision ?? 0) < (entry.revision ?? 0)) {
+    await entries.remove(uuid)
+    throw alreadyExists(other)
+  }
   warnOfFilters(logger, entry)
   return entry
 }

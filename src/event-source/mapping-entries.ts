@@ -4,8 +4,8 @@ import type { MappingFiles, StoredMapping } from './mapping-files.ts'
 import { applicationOf, runMapping } from './mapping-runner.ts'
 import type { MappingRunnerDependencies, RunMapping, RunningMapping } from './mapping-runner.ts'
 
-type Tags = Readonly<Record<string, string>>
-type MappingState =
+export type Tags = Readonly<Record<string, string>>
+export type MappingState =
   'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
 
 /** The current state of a mapping. */
@@ -16,6 +16,8 @@ export interface MappingEntry {
   readonly state: MappingState
   /** The result of the last invocation, in Lambda's words. */
   lastResult(): string
+  /** In a cluster: rises with each change of any mapping. */
+  readonly revision?: number | undefined
 }
 
 /**
@@ -39,10 +41,20 @@ export interface MappingEntries {
    * @returns whether the mapping is still there
    */
   setTags(uuid: string, change: (tags: Tags) => Tags): Promise<boolean>
-  /** Adds a mapping whose file is there already. */
-  adopt(stored: StoredMapping): void
+  /**
+   * In a cluster: resolves when every change is known that was made before the call, at any node.
+   *
+   * @throws SluiceError ServiceUnavailableException (rejects)
+   */
+  readonly caughtUp?: (() => Promise<void>) | undefined
   start(): void
   stop(drainMs: number): Promise<void>
+}
+
+/** The mappings of a data folder. */
+interface FolderEntries extends MappingEntries {
+  /** Adds a mapping whose file is there already. */
+  adopt(stored: StoredMapping): void
 }
 
 interface MappingEntriesDependencies extends MappingRunnerDependencies {
@@ -60,8 +72,8 @@ interface MappingEntriesOptions {
 }
 
 /** The time that a change leaves running invocations before it aborts them. */
-const changeDrainMs = 30_000
-const noResult = 'No records processed'
+export const changeDrainMs = 30_000
+export const noResult = 'No records processed'
 
 interface Entry {
   stored: StoredMapping
@@ -78,7 +90,7 @@ interface Entry {
 export function createMappingEntries(
   dependencies: MappingEntriesDependencies,
   { stored: atFirst, accountIdNow }: MappingEntriesOptions,
-): MappingEntries {
+): FolderEntries {
   const entries = new Map<string, Entry>(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
@@ -313,10 +325,10 @@ async function write(
   }
 }
 
-const restingState = ({ settings }: StoredMapping): MappingState =>
+export const restingState = ({ settings }: StoredMapping): MappingState =>
   settings.Enabled ? 'Enabled' : 'Disabled'
 
-function changingState(before: StoredMapping, after: StoredMapping): MappingState {
+export function changingState(before: StoredMapping, after: StoredMapping): MappingState {
   if (before.settings.Enabled === after.settings.Enabled) return 'Updating'
   return after.settings.Enabled ? 'Enabling' : 'Disabling'
 }

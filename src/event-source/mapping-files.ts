@@ -26,6 +26,24 @@ export interface StoredMapping {
   readonly lastModifiedMs: number
 }
 
+/**
+ * Reads the text of a file.
+ *
+ * @param name of the file, without its ending
+ * @throws Error: what is wrong with the text
+ */
+export function parseMapping(text: string, name: string): StoredMapping {
+  const stored: unknown = JSON.parse(text)
+  const [...problems] = Value.Errors(fileSchema, stored)
+  if (problems.length > 0) throw schemaProblem(problems)
+  const { uuid, settings, tags, heldBy, lastModifiedMs } = stored as StoredMapping
+  if (name !== uuid) {
+    // A copy would come back when the mapping is deleted.
+    throw new Error(`its uuid is ${JSON.stringify(uuid)}, which is not the name of the file`)
+  }
+  return { uuid, settings: settingsOfFile(settings), tags, heldBy, lastModifiedMs }
+}
+
 /** A file that holds no mapping that can run. */
 export interface UnusableFile {
   readonly file: string
@@ -95,15 +113,7 @@ async function readMapping(file: string): Promise<StoredMapping | UnusableFile |
   try {
     const read = await readPlainFile(file, fileBytesMax)
     if (read === undefined) return undefined
-    const stored: unknown = JSON.parse(read.bytes.toString('utf8'))
-    const [...problems] = Value.Errors(fileSchema, stored)
-    if (problems.length > 0) throw schemaProblem(problems)
-    const { uuid, settings, tags, heldBy, lastModifiedMs } = stored as StoredMapping
-    if (path.basename(file) !== `${uuid}.json`) {
-      // A copy would come back when the mapping is deleted.
-      throw new Error(`its uuid is ${JSON.stringify(uuid)}, which is not the name of the file`)
-    }
-    return { uuid, settings: settingsOfFile(settings), tags, heldBy, lastModifiedMs }
+    return parseMapping(read.bytes.toString('utf8'), path.basename(file, '.json'))
   } catch (thrown) {
     return { file, reason: messageOf(thrown) }
   }

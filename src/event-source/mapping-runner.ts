@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import { shorten } from '../base/errors.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
+import type { FollowOptions, FollowedStream, SharedCheckpoints } from '../consumers/following.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
 import { createRetryBackoff, nameOf } from '../consumers/retry-backoff.ts'
 import { followStream } from '../consumers/follow-stream.ts'
@@ -44,7 +45,8 @@ export interface RunningMapping {
 export interface MappingRunnerDependencies {
   readonly kinesis: KinesisAccess
   readonly functions: Functions
-  readonly checkpoints: CheckpointStore
+  /** Those that are shared let several nodes work on a mapping. */
+  readonly checkpoints: CheckpointStore | SharedCheckpoints
   readonly failures: FailureFiles
   readonly batches: RecentBatches
   /** In the lab: sends documents to the destinations of mappings. */
@@ -70,6 +72,8 @@ interface MappingRunnerOptions {
   readonly makesStream: boolean
   /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
+  /** Called with the last result, in Lambda's words, whenever there is one. */
+  readonly onResult?: ((text: string) => void) | undefined
 }
 
 /** Lambda polls an idle shard once a second. */
@@ -98,7 +102,7 @@ export function runMapping(
   const abandon = new AbortController()
   // Each parallel batch of each shard may have an invocation that listens.
   setMaxListeners(Number.POSITIVE_INFINITY, abandon.signal)
-  const progress = createMappingProgress(dependencies.hidesReasons)
+  const progress = createMappingProgress(dependencies.hidesReasons, options.onResult)
   let { makesStream } = options
   const source = parseEventSource(options.settings.EventSourceArn)
   if (!source) throw new Error(`${options.settings.EventSourceArn} is not an ARN of Kinesis`)
@@ -120,7 +124,7 @@ export function runMapping(
           abandon: abandon.signal,
           onResult: progress.onResult,
         })
-        const followed = await followStream(
+        const followed = await follow(
           { ...dependencies, reads },
           {
             application: applicationOf(uuid),
@@ -162,28 +166,43 @@ export function runMapping(
   }
 }
 
+/** Follows the stream alone, or shares it with other nodes. */
+function follow(
+  dependencies: MappingRunnerDependencies & { readonly reads: KinesisReads },
+  options: FollowOptions,
+): Promise<FollowedStream> {
+  const { checkpoints } = dependencies
+  if ('follow' in checkpoints) return checkpoints.follow(dependencies, options)
+  return followStream({ ...dependencies, checkpoints }, options)
+}
+
 /** What a running mapping shows of itself. */
-function createMappingProgress(hidesReasons = false) {
+function createMappingProgress(hidesReasons = false, onResult?: (text: string) => void) {
   let last = 'No records processed'
   const throttledShards = new Set<string>()
   let setPositioned: (() => void) | undefined
   const positioned = new Promise<void>((resolve) => {
     setPositioned = resolve
   })
+  /** In Lambda's words, as far as it has any. */
+  const result = () =>
+    throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last
   return {
-    /** In Lambda's words, as far as it has any. */
-    result: () => (throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last),
-    onResult: (result: 'ok' | 'failed', reason?: string) => {
+    result,
+    onResult: (outcome: 'ok' | 'failed', reason?: string) => {
       const why =
         reason === undefined || hidesReasons ? '' : `: ${shorten(reason, reasonCharactersMax)}`
-      last = result === 'ok' ? 'OK' : `PROBLEM: Function call failed${why}`
+      last = outcome === 'ok' ? 'OK' : `PROBLEM: Function call failed${why}`
+      onResult?.(result())
     },
     onUnreadable: () => {
       last = 'PROBLEM: the stream cannot be read'
+      onResult?.(result())
     },
     onThrottled: (shardId: string, isThrottled: boolean) => {
       if (isThrottled) throttledShards.add(shardId)
       else throttledShards.delete(shardId)
+      onResult?.(result())
     },
     onReadingEnded: () => throttledShards.clear(),
     positioned,

@@ -26,7 +26,7 @@ import type { StoredWindows } from './stored-windows.ts'
 import { closeWindow } from './tumbling-window.ts'
 
 /** What the processing of all shards of a mapping shares. */
-export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'> {
+export interface ShardProcessorContext extends Omit<InvocationContext, 'origin' | 'isHeld'> {
   readonly reader: ShardReader
   readonly clock: Clock
   readonly filters: readonly RecordFilter[]
@@ -46,7 +46,7 @@ export async function processShard(
   const unsaved = new AbortController()
   const signal = AbortSignal.any([task.signal, unsaved.signal])
   const origin = context.originOf(task.shard.shardId)
-  const handler = createBatchHandler({ ...context, origin })
+  const handler = createBatchHandler({ ...context, origin, isHeld: task.isHeld })
   const state = openShardState(context, { task, handler, signal, onUnsaved: () => unsaved.abort() })
   const { batches, progress } = state
   const wantedIn = createWantedRecords(context, task.shard)

@@ -73,7 +73,8 @@ test('a client may call any node, and reads no folder of theirs', async () => {
   const store = createMemoryStore(systemClock)
   const [one, other] = [await joinLab(store), await joinLab(store)]
   expect(one.logged).toContain(
-    'rules, policies, passwords, access keys, things and certificates are those of cluster test: ' +
+    'rules, policies, passwords, access keys, things, certificates and event source mappings are ' +
+      'those of cluster test: ' +
       'the folders and files for them are not read (sluice cluster import moves them there)',
   )
   const ruleName = 'r'

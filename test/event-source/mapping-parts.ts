@@ -78,6 +78,7 @@ export async function startMappings(
       metrics,
       runMapping: options.runMapping,
       hidesReasons: options.hidesReasons,
+      openMappings: options.openMappings,
       ...(options.makeStream && { makeStream: options.makeStream }),
     },
     {

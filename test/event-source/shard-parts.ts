@@ -98,6 +98,7 @@ export function createTestShard(clock: ManualClock = createManualClock()) {
   function start(
     changes: Partial<MappingSettings> = {},
     filters: ShardProcessorContext['filters'] = [],
+    isHeld: () => boolean = () => true,
   ): ShardRun {
     const stopping = new AbortController()
     const calls: TestCall[] = []
@@ -124,6 +125,11 @@ export function createTestShard(clock: ManualClock = createManualClock()) {
         checkpoint: disk?.kind === 'after' ? disk : undefined,
         state: disk?.kind === 'ended' ? undefined : disk?.state,
         signal: stopping.signal,
+        // A lease that is over ends the work, as its time would.
+        isHeld: () => {
+          if (!isHeld()) stopping.abort()
+          return isHeld()
+        },
         save: (saved) =>
           new Promise((done) => saves.push({ checkpoint: saved, answeredCalls, done })),
       }),

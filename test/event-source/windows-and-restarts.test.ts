@@ -255,3 +255,21 @@ async function checkpointOfRelease(release: string): Promise<Checkpoint> {
   if (!found) throw new Error(`there is no checkpoint of ${release}`)
   return found
 }
+
+test('a node whose lease is over begins no invocation, although nothing has told it', async () => {
+  const shard = createTestShard()
+  for (const text of ['a', 'b']) shard.put(text)
+  let isHeld = true
+  const run = shard.start({ BatchSize: 1 }, [], () => isHeld)
+  run.read()
+  await settle()
+  const [call] = run.calls
+  // It stood still during the first invocation.
+  isHeld = false
+  call?.answer(returned(null))
+  await settle()
+  expect(run.calls).toEqual([])
+  while (shard.flush()) await settle()
+  expect(await run.done).toBeUndefined()
+  expect(shard.disk()).toMatchObject({ sequenceNumber: sequenceNumber(shard, 0) })
+})
