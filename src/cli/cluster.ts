@@ -5,13 +5,16 @@ import type { Host } from './terminal/host.ts'
 
 export function clusterCommand(host: Host): Command {
   const command = new Command('cluster')
-    .description('move rules, policies and identities between a folder and a cluster on NATS')
+    .description(
+      'move rules, mappings, policies and identities between a folder and a cluster on NATS',
+    )
     .addCommand(importCommand(host))
     .addCommand(exportCommand(host))
   return addMoreHelp(command, host, {
     notes: [
-      'A folder has rules/, policies/, passwords, credentials.json, registry/things/ and ' +
-        'registry/certificates/, as the files of one engine do. What is not there is passed over.',
+      'A folder has rules/, policies/, passwords, credentials.json, registry/things/, ' +
+        'registry/certificates/ and event-source/mappings/, as the files of one engine do. What is ' +
+        'not there is passed over.',
     ],
     examples: ['sluice cluster import ./from-one-engine', 'sluice cluster export ./copy'],
   })

@@ -4,6 +4,13 @@ import type { TSchema } from 'typebox'
 import { lineOf } from '../../base/errors.ts'
 import { parseAccessKeys } from '../../identity/access-keys/access-keys.ts'
 import { parsePasswordFile } from '../../identity/passwords/password-file.ts'
+import {
+  mappingKind,
+  readMappingRecord,
+  textOfMapping,
+} from '../../event-source/cluster/mapping-record.ts'
+import { mappingFolderName } from '../../event-source/event-source-mappings.ts'
+import { openMappingFiles } from '../../event-source/mapping-files.ts'
 import { createPolicyFiles } from '../../identity/policies/policy-records.ts'
 import {
   narrowScope,
@@ -31,6 +38,7 @@ import { readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
  *
  *   rules/<name>.json, .meta.json      registry/things/      passwords
  *   policies/<name>.json, .meta.json   registry/certificates/   credentials.json
+ *   event-source/mappings/
  *
  * What is not there is passed over, so the data folder of an engine is such a folder, too.
  */
@@ -45,6 +53,8 @@ export interface FolderPart {
    * @throws what the system throws (rejects)
    */
   readonly read: (folder: string, note: (fault: string) => void) => Promise<Values>
+  /** What people should know of entries that are added: one sentence. */
+  readonly remark?: string
   /** Writes over files that are there. @throws what the system throws (rejects) */
   readonly write: (folder: string, values: Values) => Promise<void>
 }
@@ -213,6 +223,28 @@ const recordPart = <Schema extends TSchema>(
   },
 })
 
+const mappings: FolderPart = {
+  title: 'event source mappings',
+  kind: mappingKind,
+  remark: 'they begin at their StartingPosition, because positions do not go along',
+  async read(folder, note) {
+    const directory = path.join(folder, mappingFolderName)
+    if (!(await isThere(directory))) return new Map()
+    const { files } = await openMappingFiles(directory)
+    const { mappings: stored, unusable } = await files.readAll()
+    for (const { file, reason } of unusable) note(`${file}: ${reason}`)
+    return new Map(stored.map((mapping) => [mapping.uuid, textOfMapping(mapping)]))
+  },
+  async write(folder, values) {
+    if (values.size === 0) return
+    const { files } = await openMappingFiles(path.join(path.resolve(folder), mappingFolderName))
+    for (const [uuid, value] of values) {
+      const { stored, isDeleting } = readMappingRecord(uuid, Buffer.from(value))
+      if (!isDeleting) await files.write(stored)
+    }
+  },
+}
+
 /** In the order in which they are written: nothing refers to what comes later. */
 export const folderParts: readonly FolderPart[] = Object.freeze([
   recordPart('certificates', certificateForm),
@@ -222,6 +254,7 @@ export const folderParts: readonly FolderPart[] = Object.freeze([
   passwords,
   accessKeys,
   rules,
+  mappings,
 ])
 
 /** Whether the folder is absent or empty. */

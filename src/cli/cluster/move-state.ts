@@ -121,7 +121,8 @@ function lineOfPlan(
     ...(sameCount > 0 ? [`${sameCount} the same`] : []),
     ...(othersCount > 0 ? [`${othersCount} others stay`] : []),
   ]
-  return `${part.title}: ${counts.join(', ')}`
+  const remark = part.remark !== undefined && added.length > 0 ? `; ${part.remark}` : ''
+  return `${part.title}: ${counts.join(', ')}${remark}`
 }
 
 async function writeAll({ state, print }: MoveDependencies, plans: readonly Plan[]): Promise<void> {

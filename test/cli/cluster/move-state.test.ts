@@ -7,6 +7,8 @@ import { setPassword } from '../../../src/identity/passwords/password-file.ts'
 import { createPolicyFiles } from '../../../src/identity/policies/policy-records.ts'
 import { createPolicyStore } from '../../../src/identity/policies/policy-store.ts'
 import { createSharedScope } from '../../../src/identity/policies/shared-policies.ts'
+import { openMappingFiles } from '../../../src/event-source/mapping-files.ts'
+import { settingsOfCreate } from '../../../src/event-source/mapping-request.ts'
 import { createTestCluster } from '../../cluster/state/state-fixtures.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { openStore, payloadOf, temporaryFolder } from '../../rules/rule-fixtures.ts'
@@ -16,6 +18,14 @@ import { createMemoryLogger } from '../../../src/telemetry/telemetry.ts'
 const policy = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: 'iot:*', Resource: '*' }],
+}
+
+const mappingUuid = '5f6f8c9e-0000-4000-8000-000000000001'
+const mapping = {
+  EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s',
+  FunctionName: 'f',
+  StartingPosition: 'LATEST',
+  Tags: { team: 'red' },
 }
 
 /** The files of an engine that has one of everything. */
@@ -45,6 +55,9 @@ async function fullFolder(): Promise<string> {
   const cost = { logN: 14, r: 8, p: 1 }
   await setPassword(path.join(folder, 'passwords'), { user: 'Gerät 7', password: 'p', cost })
   await createAccessKey(path.join(folder, 'credentials.json'), { policy, description: 'ops' })
+  const { files } = await openMappingFiles(path.join(folder, 'event-source', 'mappings'))
+  const { settings, tags } = settingsOfCreate(mapping, 1_700_000_000_000)
+  await files.write({ uuid: mappingUuid, settings, tags, lastModifiedMs: 1_700_000_000_000 })
   return folder
 }
 
@@ -77,7 +90,9 @@ test('what a folder holds comes back from the cluster as it was', async () => {
     'passwords: 1 to be added',
     'access keys: 1 to be added',
     'rules: 2 to be added',
-    'Written to cluster test: 7 entries.',
+    'event source mappings: 1 to be added; they begin at their StartingPosition, because positions ' +
+      'do not go along',
+    'Written to cluster test: 8 entries.',
   ])
   const other = await joinCluster(node.cluster)
   const out = path.join(await temporaryFolder(), 'new')
@@ -97,6 +112,7 @@ describe('an import', () => {
     node.lines.length = 0
     await importFolder(node, { folder, force: false, dryRun: false })
     expect(node.lines).toContain('rules: 0 to be added, 2 the same')
+    expect(node.lines).toContain('event source mappings: 0 to be added, 1 the same')
     expect(node.lines.at(-1)).toBe('Written to cluster test: 0 entries.')
   })
 
@@ -133,13 +149,20 @@ describe('an import', () => {
     await writeFile(path.join(folder, 'policies', 'bad.json'), '{}')
     await writeFile(path.join(folder, 'registry', 'things', 'bad.json'), '{}')
     await writeFile(path.join(folder, 'credentials.json'), '{}')
+    await writeFile(path.join(folder, 'event-source', 'mappings', 'bad.json'), '{"uuid": "x"}')
     const node = await joinCluster()
     const refusal = await importFolder(node, { folder, force: false, dryRun: false }).then(
       () => '',
       (thrown: unknown) => (thrown as Error).message,
     )
-    expect(refusal).toMatch(/^4 files cannot be used, and nothing was written:\n/)
-    for (const file of ['rules/bad', 'policies/bad', 'things/bad.json', 'credentials.json']) {
+    expect(refusal).toMatch(/^5 files cannot be used, and nothing was written:\n/)
+    for (const file of [
+      'rules/bad',
+      'policies/bad',
+      'things/bad.json',
+      'credentials.json',
+      'mappings/bad.json',
+    ]) {
       expect(refusal).toContain(file)
     }
     expect(node.cluster.store.entries.size).toBe(0)
@@ -160,12 +183,12 @@ describe('an import', () => {
     await expect(importFolder(cut, { folder, force: false, dryRun: false })).rejects.toMatchObject({
       code: 'ClusterImportIncomplete',
       message: expect.stringMatching(
-        /^passwords: Gerät 7 was not written: cut off\. 3 of 7 are written \(certificates: .*, things: t:1, policies: p\)\. Run/,
+        /^passwords: Gerät 7 was not written: cut off\. 3 of 8 are written \(certificates: .*, things: t:1, policies: p\)\. Run/,
       ) as string,
     })
     expect(node.cluster.store.entries.size).toBe(3)
     await importFolder(node, { folder, force: false, dryRun: false })
-    expect(node.cluster.store.entries.size).toBe(7)
+    expect(node.cluster.store.entries.size).toBe(8)
   })
 
   test('of a folder with nothing to share is refused', async () => {
