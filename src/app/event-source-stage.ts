@@ -52,7 +52,8 @@ export async function openEventSourceStage(
   const checkpointFile = { wasMade: folder.hasMade(checkpointFolderName), beginsAnew }
   const common = { dataDir, functionsDir, region, sample, checkpointFile }
   const hidesReasons = redact.length > 0
-  const { openMappings } = shared ?? {}
+  // A lab has a Kinesis of its own, so its mappings are its own as well.
+  const openMappings = lab ? undefined : shared?.openMappings
   const observed = { clock, logger, metrics, batchSpans, hidesReasons, openMappings }
   const mappings = lab
     ? await createEventSourceMappings(

@@ -63,10 +63,12 @@ export async function openSharedSources(
   const opened = await openClusterState({ state, clock, logger }, { place, signal })
   const ofLeases = { place: `the mappings of ${place}`, signal }
   const openedLeases = await openClusterState({ state: leases, clock, logger }, ofLeases)
+  // A lab has mappings of its own.
+  const ofEngines = config.mode === 'lab' ? '' : ', event source mappings'
   logger.info(
     { cluster: clusterName, rulesDir: config.rulesDir, policiesDir: config.mqtt.policiesDir },
-    'rules, policies, passwords, access keys, things, certificates and event source mappings ' +
-      `are those of ${place}: ` +
+    `rules, policies, passwords, access keys, things${ofEngines} and certificates are those of ` +
+      `${place}: ` +
       'the folders and files for them are not read (sluice cluster import moves them there)',
   )
   return sourcesOf(opened, openedLeases, { logger })
@@ -97,7 +99,7 @@ function sourcesOf(
       const node = `${hostname()}:${randomUUID()}`
       return openClusterMappings(parts, { state, leases, node })
     },
-    isLost: () => state.lostReason() !== undefined,
+    isLost: () => [state, leases].some((each) => each.lostReason() !== undefined),
     close() {
       leases.close()
       state.close()

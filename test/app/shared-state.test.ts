@@ -73,8 +73,7 @@ test('a client may call any node, and reads no folder of theirs', async () => {
   const store = createMemoryStore(systemClock)
   const [one, other] = [await joinLab(store), await joinLab(store)]
   expect(one.logged).toContain(
-    'rules, policies, passwords, access keys, things, certificates and event source mappings are ' +
-      'those of cluster test: ' +
+    'rules, policies, passwords, access keys, things and certificates are those of cluster test: ' +
       'the folders and files for them are not read (sluice cluster import moves them there)',
   )
   const ruleName = 'r'
@@ -123,4 +122,17 @@ test('a node that is cut off answers 503 to changes, and says why', async () => 
   other.faults.reconnect()
   await settle()
   expect(await healthOf()).toEqual({ status: 'ok' })
+})
+
+test('a lab has mappings of its own, because it has streams of its own', async () => {
+  const store = createMemoryStore(systemClock)
+  const [one, other] = [await joinLab(store), await joinLab(store)]
+  const listAt = async ({ url }: typeof one) => {
+    const response = await fetch(`${url}/2015-03-31/event-source-mappings`)
+    return ((await response.json()) as { EventSourceMappings: object[] }).EventSourceMappings
+  }
+  const [own] = [await listAt(one), await listAt(other)]
+  expect(own).toHaveLength(1)
+  expect([...store.entries.keys()].filter((key) => key.startsWith('mapping.'))).toEqual([])
+  expect(await listAt(other)).not.toEqual(own)
 })

@@ -51,6 +51,8 @@ export function openClusterMappings(
   const unusable = createUnusable(logger, state.place)
   const open = createOpening(parts, options, (uuid, text) => results.note(uuid, text))
   const life = { isStarted: false }
+  /** Work on mappings that are gone, as long as it takes to end. */
+  const leaving = new Set<Promise<void>>()
 
   function bringIntoForce({ record, runner }: ClusterEntry): void {
     const isRunning = record.stored.settings.Enabled && !record.isDeleting
@@ -61,6 +63,8 @@ export function openClusterMappings(
     if (!entry) return
     entries.delete(uuid)
     entry.runner.want(undefined)
+    const left = entry.runner.settled().finally(() => leaving.delete(left))
+    leaving.add(left)
     entry.leases.close()
     batches.forget(uuid)
     metrics.mappingRecordsFiltered.remove({ mapping: uuid })
@@ -102,7 +106,7 @@ export function openClusterMappings(
     async stop(drainMs) {
       stopWatch()
       stopping.abort()
-      await stopAll(entries, drainMs)
+      await Promise.all([stopAll(entries, drainMs), ...leaving])
       for (const { leases: own } of entries.values()) own.close()
     },
   }

@@ -167,6 +167,21 @@ describe('mappings of a cluster', () => {
     expect([...store.entries.keys(), ...leaseStore.entries.keys()]).toEqual([])
   }, 40_000)
 
+  test('at LATEST skip no record that is put after they are Enabled at any node', async () => {
+    const { kinesis, one, other } = await clusterWith({ 'f.mjs': printing() })
+    await putTexts(kinesis, 's', numbered(20), spread)
+    // Times of records have no parts of a second for readers that begin at one.
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    const created = await one.mappings.create({ ...request, StartingPosition: 'LATEST' })
+    expect(created).toMatchObject({ State: 'Creating' })
+    const uuid = String(created['UUID'])
+    await expect.poll(() => other.mappings.list({}).EventSourceMappings.length, soon).toBe(1)
+    await expect.poll(() => stateAt(other, uuid), soon).toBe('Enabled')
+    await putTexts(kinesis, 's', numbered(40, 100), spread)
+    await expect.poll(() => allTexts([one, other]).length, soon).toBe(40)
+    expectOnceInOrder([one, other], numbered(40, 100))
+  }, 40_000)
+
   test('of two changes at once one is refused', async () => {
     const { one, other, store } = await clusterWith({ 'f.mjs': printing() })
     const made = await Promise.allSettled(
