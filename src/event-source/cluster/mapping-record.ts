@@ -26,10 +26,8 @@ export function textOfMapping(stored: StoredMapping, isDeleting = false): string
 export function readMappingRecord(uuid: string, value: Buffer): MappingRecord {
   const text = value.toString()
   const stored = parseMapping(text, uuid)
-  const { isDeleting = false } = JSON.parse(text) as { isDeleting?: unknown }
-  return { stored, isDeleting: isDeleting === true, generation: generationOf(stored) }
-}
-
-function generationOf({ settings }: StoredMapping): string {
-  return createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 16)
+  const { isDeleting = false, settings } = JSON.parse(text) as Readonly<Record<string, unknown>>
+  // As they are written: releases may complete them with other defaults.
+  const generation = createHash('sha256').update(JSON.stringify(settings)).digest('hex')
+  return { stored, isDeleting: isDeleting === true, generation: generation.slice(0, 16) }
 }
