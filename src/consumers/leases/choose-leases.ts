@@ -15,6 +15,8 @@ interface Choosing extends Pick<LeaseSettings, 'stealsMax' | 'leasesMax'> {
   readonly workerId: string
   /** The shards that this process reads already. */
   readonly held: ReadonlySet<string>
+  /** Whether to ask an owner that has no more than its share, because it has more to do besides. */
+  readonly isBusier?: ((owner: string) => boolean) | undefined
   /** Puts leases in a random order, so that processes do not try the same ones. */
   readonly shuffle: (leases: readonly Lease[]) => readonly Lease[]
 }
@@ -73,16 +75,25 @@ function readableOf(seen: readonly SeenLease[]): readonly SeenLease[] {
 function leasesToAskFor(
   readable: readonly SeenLease[],
   counts: ReadonlyMap<string, number>,
-  { workerId, shuffle, stealsMax, needed, share }: Choosing & { needed: number; share: number },
+  {
+    workerId,
+    shuffle,
+    stealsMax,
+    isBusier = () => false,
+    needed,
+    share,
+  }: Choosing & { needed: number; share: number },
 ): readonly Lease[] {
   const others = [...counts].filter(([owner]) => owner !== workerId)
-  const [busiest] = others.toSorted(([, left], [, right]) => right - left)
-  if (!busiest) return []
-  const [owner, count] = busiest
-  // One that has its share gives one up to a process that lacks more than one.
-  const surplus = Math.max(count - share, count === share && needed > 1 ? 1 : 0)
-  const candidates = readable.flatMap(({ lease, isFree }) =>
-    lease.owner === owner && lease.handedOverBy === undefined && !isFree ? [lease] : [],
-  )
-  return shuffle(candidates).slice(0, Math.min(needed, surplus, stealsMax))
+  for (const [owner, count] of others.toSorted(([, left], [, right]) => right - left)) {
+    // One that has its share gives one up to a process that lacks more than one.
+    const isLess = () => count === share && (needed > 1 || isBusier(owner))
+    const surplus = Math.max(count - share, isLess() ? 1 : 0)
+    if (surplus === 0) continue
+    const candidates = readable.flatMap(({ lease, isFree }) =>
+      lease.owner === owner && lease.handedOverBy === undefined && !isFree ? [lease] : [],
+    )
+    return shuffle(candidates).slice(0, Math.min(needed, surplus, stealsMax))
+  }
+  return []
 }

@@ -28,6 +28,7 @@ interface LeaseTakerOptions {
   readonly from: StartPosition
   readonly signal: AbortSignal
   readonly settings: LeaseSettings
+  readonly isBusier?: ((owner: string) => boolean) | undefined
   /** Reads the shard, and releases its lease; never rejects. */
   readonly read: (lease: Lease, held: HeldLease) => Promise<void>
 }
@@ -43,7 +44,7 @@ export function createLeaseTaker(
     readonly logger: WarningLog
     readonly random: () => number
   },
-  { workerId, from, signal, settings, read }: LeaseTakerOptions,
+  { workerId, from, signal, settings, isBusier, read }: LeaseTakerOptions,
 ): LeaseTaker {
   const { reads, table, clock, logger, random } = dependencies
   const views = createLeaseViews(settings.failoverMs)
@@ -72,6 +73,7 @@ export function createLeaseTaker(
       const choice = chooseLeases(seen, {
         ...settings,
         workerId,
+        isBusier,
         held: new Set(held.keys()),
         shuffle: (leases) => shuffled(leases, random),
       })

@@ -26,6 +26,8 @@ interface ShareOptions extends FollowOptions {
   readonly settings: LeaseSettings
   /** Default: the name of the machine and a random part. */
   readonly workerId?: string
+  /** Whether a process with its share of this stream is to give a shard up all the same. */
+  readonly isBusier?: ((owner: string) => boolean) | undefined
 }
 
 const discoveryIntervalMsDefault = 60_000

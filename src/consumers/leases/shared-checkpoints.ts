@@ -4,18 +4,21 @@ import type { LeaseStore } from './lease.ts'
 import type { LeaseSettings } from './lease-settings.ts'
 import { shareStream } from './share-stream.ts'
 
-/**
- * Checkpoints that are kept in leases, wherever these are stored.
- *
- * @param workerId tells this process from others. Default: the machine and a random part
- */
+interface Worker {
+  /** Default: the name of the machine and a random part. */
+  readonly workerId?: string
+  readonly isBusier?: (owner: string) => boolean
+}
+
+/** Checkpoints that are kept in leases, wherever these are stored. */
 export function createSharedCheckpoints(
   leases: LeaseStore,
   settings: LeaseSettings,
-  workerId?: string,
+  { workerId, isBusier }: Worker = {},
 ): SharedCheckpoints {
+  const worker = defined({ workerId, isBusier })
   return {
     follow: (dependencies, options) =>
-      shareStream({ ...dependencies, leases }, { ...options, ...defined({ workerId }), settings }),
+      shareStream({ ...dependencies, leases }, { ...options, ...worker, settings }),
   }
 }

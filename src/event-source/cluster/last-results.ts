@@ -11,7 +11,7 @@ import { noResult } from '../mapping-entries.ts'
  */
 export interface LastResults {
   of(uuid: string): string
-  note(uuid: string, text: string): void
+  readonly note: (uuid: string, text: string) => void
   /** @throws SluiceError ServiceUnavailableException (rejects) */
   remove(uuid: string): Promise<void>
 }

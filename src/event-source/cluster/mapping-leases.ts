@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { ClusterState } from '../../cluster/state/cluster-state.ts'
 import type { LeaseStore } from '../../consumers/leases/lease.ts'
-import { readerOf } from '../../consumers/leases/lease.ts'
+import { isEnded, readerOf } from '../../consumers/leases/lease.ts'
 import { leaseSettingsOf } from '../../consumers/leases/lease-settings.ts'
 import { leaseOfText } from '../../consumers/leases/lease-text.ts'
 import { createSharedCheckpoints } from '../../consumers/leases/shared-checkpoints.ts'
@@ -19,6 +19,8 @@ export interface MappingLeases {
   hasPositions(): boolean
   /** Whether a live node works on a shard, other than with these settings. */
   hasReaderBut(generation: string | undefined): boolean
+  /** The workers that have shards, or are to get them: one for each shard. */
+  owners(): readonly string[]
   /** @throws SluiceError ServiceUnavailableException (rejects) */
   remove(): Promise<void>
   close(): void
@@ -33,8 +35,12 @@ interface MappingLeasesDependencies {
 interface SeenLease {
   readonly counter: number
   readonly reader: string | undefined
+  readonly owner: string | undefined
   readonly sinceMs: number
 }
+
+/** The node of a worker. */
+export const nodeOfWorker = (worker: string) => worker.slice(worker.indexOf('@') + 1)
 
 const failoverMs = 10_000
 /** A state of a window is larger than a position, and is written as often. */
@@ -58,7 +64,8 @@ export function createMappingLeases(
     const { counter } = lease
     const before = seen.get(name)
     const sinceMs = before?.counter === counter ? before.sinceMs : clock.monotonicMs()
-    seen.set(name, { counter, reader: readerOf(lease), sinceMs })
+    const owner = isEnded(lease) ? undefined : lease.owner
+    seen.set(name, { counter, reader: readerOf(lease), owner, sinceMs })
   }
   const stop = view.onChange(look)
   view.names().forEach(look)
@@ -72,6 +79,10 @@ export function createMappingLeases(
           lease.reader !== undefined &&
           !(generation !== undefined && lease.reader.startsWith(`${generation}@`)) &&
           isLive(lease),
+      ),
+    owners: () =>
+      [...seen.values()].flatMap((lease) =>
+        lease.owner !== undefined && isLive(lease) ? [lease.owner] : [],
       ),
     async remove() {
       await view.caughtUp()
@@ -88,7 +99,15 @@ export function createMappingLeases(
 export function sharedCheckpointsOf(
   leases: ClusterState,
   settings: MappingSettings,
-  { node, generation }: { readonly node: string; readonly generation: string },
+  {
+    node,
+    generation,
+    isBusier,
+  }: {
+    readonly node: string
+    readonly generation: string
+    readonly isBusier: (worker: string) => boolean
+  },
 ): SharedCheckpoints {
   const { usual, withWindow } = checkpointIntervalMs
   const store: LeaseStore = {
@@ -99,5 +118,8 @@ export function sharedCheckpointsOf(
     failoverMs,
     checkpointIntervalMs: settings.TumblingWindowInSeconds > 0 ? withWindow : usual,
   })
-  return createSharedCheckpoints(store, leaseSettings, `${generation}@${node}`)
+  return createSharedCheckpoints(store, leaseSettings, {
+    workerId: `${generation}@${node}`,
+    isBusier,
+  })
 }

@@ -26,6 +26,7 @@ import { createLastResults, resultKind } from './last-results.ts'
 import { createMappingLeases, sharedCheckpointsOf } from './mapping-leases.ts'
 import { mappingKind, readMappingRecord } from './mapping-record.ts'
 import type { MappingRecord } from './mapping-record.ts'
+import { createNodeBalance } from './node-balance.ts'
 import { createNodeRunner } from './node-runner.ts'
 
 interface ClusterMappingsOptions {
@@ -49,14 +50,15 @@ export function openClusterMappings(
   const results = createLastResults({ view: leases.view(resultKind), clock }, signal)
   const entries = new Map<string, ClusterEntry>()
   const unusable = createUnusable(logger, state.place)
-  const open = createOpening(parts, options, (uuid, text) => results.note(uuid, text))
-  const life = { isStarted: false }
+  const isBusier = createNodeBalance(clock, { entries, node: options.node })
+  const open = createOpening(parts, { ...options, isBusier, onResult: results.note })
+  let isStarted = false
   /** Work on mappings that are gone, as long as it takes to end. */
   const leaving = new Set<Promise<void>>()
 
   function bringIntoForce({ record, runner }: ClusterEntry): void {
     const isRunning = record.stored.settings.Enabled && !record.isDeleting
-    if (life.isStarted) runner.want(isRunning ? record : undefined)
+    if (isStarted) runner.want(isRunning ? record : undefined)
   }
   function forget(uuid: string): void {
     const entry = entries.get(uuid)
@@ -79,14 +81,13 @@ export function openClusterMappings(
     }
     const record = unusable.read(uuid, found.value)
     if (!record) return
-    const known = entries.get(uuid)
-    const wasDeleting = known?.record.isDeleting === true
-    const entry = known ?? open(record, found.revision)
+    const wasDeleting = entries.get(uuid)?.record.isDeleting === true
+    const entry = entries.get(uuid) ?? open(record, found.revision)
     Object.assign(entry, { record, revision: found.revision })
     entries.set(uuid, entry)
     bringIntoForce(entry)
-    if (!record.isDeleting || wasDeleting) return
-    void finishDeletion({ view, results, clock, logger }, entry, signal)
+    const isNew = record.isDeleting && !wasDeleting
+    if (isNew) void finishDeletion({ view, results, clock, logger }, entry, signal)
   }
   const stopWatch = view.onChange(look)
   view.names().forEach(look)
@@ -97,7 +98,7 @@ export function openClusterMappings(
       ...createClusterChanges({ entries, results, view, isStopping: () => signal.aborted }),
       caughtUp: view.caughtUp,
       start() {
-        life.isStarted = true
+        isStarted = true
         for (const entry of entries.values()) bringIntoForce(entry)
       },
       stop: (drainMs) => stopAll(entries, drainMs),
@@ -119,15 +120,22 @@ async function stopAll(entries: ReadonlyMap<string, ClusterEntry>, drainMs: numb
 /** @returns a function that makes the entry of a mapping, without starting work on it */
 function createOpening(
   parts: MappingParts,
-  { leases, node }: ClusterMappingsOptions,
-  onResult: (uuid: string, text: string) => void,
+  {
+    leases,
+    node,
+    isBusier,
+    onResult,
+  }: ClusterMappingsOptions & {
+    readonly isBusier: (worker: string) => boolean
+    readonly onResult: (uuid: string, text: string) => void
+  },
 ): (record: MappingRecord, revision: number) => ClusterEntry {
   const { clock, logger, accountIdNow, runMapping: start = runMapping } = parts
   return (first, revision) => {
     const { uuid } = first.stored
     const runner = createNodeRunner<MappingRecord>(
       ({ stored: { settings }, generation }) => {
-        const checkpoints = sharedCheckpointsOf(leases, settings, { node, generation })
+        const checkpoints = sharedCheckpointsOf(leases, settings, { node, generation, isBusier })
         const options = {
           uuid,
           settings,

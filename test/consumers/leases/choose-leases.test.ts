@@ -16,7 +16,7 @@ const idsOf = (leases: readonly Lease[]) => leases.map(({ shardId }) => shardId)
 
 function choiceOf(
   leases: readonly Lease[],
-  { held = '', stealsMax = 1, leasesMax = Infinity } = {},
+  { held = '', stealsMax = 1, leasesMax = Infinity, busier = '' } = {},
 ) {
   const seen = createLeaseViews(10_000).note(leases, 0)
   return chooseLeases(seen, {
@@ -25,6 +25,7 @@ function choiceOf(
     shuffle: (each) => each,
     stealsMax,
     leasesMax,
+    isBusier: (owner) => busier.includes(owner),
   })
 }
 
@@ -41,6 +42,8 @@ describe('a worker', () => {
     ['asks one that has its share when it lacks two', 'b1 b2 c3 c4 d5 d6', '', {}, '', '1'],
     ['takes back what it does not know of', 'a1 b2', '', {}, '1', ''],
     ['has one of as many shards as workers', 'b1 c2', '', {}, '', ''],
+    ['asks one that has more to do otherwise', 'b1 c2', '', { busier: 'c' }, '', '2'],
+    ['asks nobody for more than its share', 'a1 b2', '1', { busier: 'b' }, '', ''],
   ])('%s', (_, text, held, limits, take, ask) => {
     const choice = choiceOf(leasesOf(text), { held, ...limits })
     expect([idsOf(choice.take), idsOf(choice.ask)]).toEqual([take, ask])

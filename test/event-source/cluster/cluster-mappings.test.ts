@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { leaseOfText } from '../../../src/consumers/leases/lease-text.ts'
 import { kinesisClient, startLab } from '../../lab/lab-fixtures.ts'
 import { numbered, putTexts } from '../../consumers/consumer-parts.ts'
 import { printing, streamArn } from '../mapping-parts.ts'
@@ -165,6 +166,31 @@ describe('mappings of a cluster', () => {
       expect(() => node.mappings.get(uuid)).toThrow('does not exist')
     }
     expect([...store.entries.keys(), ...leaseStore.entries.keys()]).toEqual([])
+  }, 40_000)
+
+  test('of one shard are shared, too: a node that joins gets some of them', async () => {
+    const names = ['f', 'g', 'h', 'i']
+    const lab = await startLab()
+    lab.ensureStream('s', 1)
+    const functions = Object.fromEntries(names.map((name) => [`${name}.mjs`, printing()]))
+    const cluster = createMappingCluster(lab, functions)
+    const one = await cluster.join()
+    for (const FunctionName of names) await one.create({ FunctionName })
+    const ownersOf = () =>
+      [...cluster.leaseStore.entries.values()].flatMap(({ value }) => {
+        const stored = leaseOfText(value.toString())
+        return stored?.lease.owner?.split('@')[1] ?? []
+      })
+    await expect.poll(ownersOf, soon).toEqual(['n1', 'n1', 'n1', 'n1'])
+    await cluster.join()
+    await expect
+      .poll(() => ownersOf().toSorted((a, b) => a.localeCompare(b)), soon)
+      .toEqual(['n1', 'n1', 'n2', 'n2'])
+    // It stays so.
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(ownersOf().toSorted((a, b) => a.localeCompare(b))).toEqual(['n1', 'n1', 'n2', 'n2'])
+    await putTexts(kinesisClient(lab), 's', numbered(10))
+    await one.until(() => one.texts().length === 20)
   }, 40_000)
 
   test('at LATEST skip no record that is put after they are Enabled at any node', async () => {
