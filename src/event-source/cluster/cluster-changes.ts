@@ -29,7 +29,12 @@ export function createClusterChanges({
     const { uuid } = entry.record.stored
     entry.isWriting = true
     try {
-      const written = await view.put(uuid, text, entry.revision)
+      const found = view.get(uuid)
+      if (found?.value.toString() === text) return entry
+      // Nobody is told of a write that changes nothing, but it has a revision of its own.
+      const isKnown = found?.value.equals(entry.value) === true
+      const revision = isKnown ? found.revision : entry.revision
+      const written = await view.put(uuid, text, revision)
       return written && entry
     } finally {
       entry.isWriting = false

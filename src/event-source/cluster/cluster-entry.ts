@@ -13,6 +13,8 @@ const settledLookMs = 50
 export interface ClusterEntry {
   record: MappingRecord
   revision: number
+  /** What the record was read from. */
+  value: Buffer
   readonly leases: MappingLeases
   readonly runner: NodeRunner<MappingRecord>
   /** A change that this node is writing. */

@@ -15,6 +15,7 @@
  */
 import { messageOf } from '../../base/errors.ts'
 import type { ClusterState } from '../../cluster/state/cluster-state.ts'
+import type { StateEntry } from '../../cluster/state/shared-state.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { MappingParts, OpenedMappings } from '../event-source-mappings.ts'
 import { runMapping } from '../mapping-runner.ts'
@@ -82,8 +83,8 @@ export function openClusterMappings(
     const record = unusable.read(uuid, found.value)
     if (!record) return
     const wasDeleting = entries.get(uuid)?.record.isDeleting === true
-    const entry = entries.get(uuid) ?? open(record, found.revision)
-    Object.assign(entry, { record, revision: found.revision })
+    const entry = entries.get(uuid) ?? open(record, found)
+    Object.assign(entry, { record, revision: found.revision, value: found.value })
     entries.set(uuid, entry)
     bringIntoForce(entry)
     const isNew = record.isDeleting && !wasDeleting
@@ -129,9 +130,9 @@ function createOpening(
     readonly isBusier: (worker: string) => boolean
     readonly onResult: (uuid: string, text: string) => void
   },
-): (record: MappingRecord, revision: number) => ClusterEntry {
+): (record: MappingRecord, found: StateEntry) => ClusterEntry {
   const { clock, logger, accountIdNow, runMapping: start = runMapping } = parts
-  return (first, revision) => {
+  return (first, { revision, value }) => {
     const { uuid } = first.stored
     const runner = createNodeRunner<MappingRecord>(
       ({ stored: { settings }, generation }) => {
@@ -151,7 +152,15 @@ function createOpening(
         logger.error({ err: thrown, mapping: uuid }, 'an event source mapping cannot be worked on'),
     )
     const own = createMappingLeases({ leases, clock }, uuid)
-    return { record: first, revision, runner, leases: own, isWriting: false, next: undefined }
+    return {
+      record: first,
+      revision,
+      value,
+      runner,
+      leases: own,
+      isWriting: false,
+      next: undefined,
+    }
   }
 }
 

@@ -230,6 +230,15 @@ describe('mappings of a cluster', () => {
     )
     const lost = updates.filter(({ status }) => status === 'rejected')
     expect(lost).toMatchObject([{ reason: { code: 'ResourceInUseException' } }])
+    // What changes nothing is in nobody's way.
+    for (const { mappings } of [one, one, other])
+      await mappings.setTags(created, () => ({ a: 'b' }))
+    await other.mappings.update(created, { BatchSize: 70 })
+    await expect
+      .poll(() => one.mappings.get(created), soon)
+      .toMatchObject({ BatchSize: 70, State: 'Enabled' })
+    await one.mappings.update(created, { BatchSize: 80 })
+    await one.mappings.setTags(created, () => ({}))
     // Tags that meet are all there.
     await Promise.all(
       [one, other].map(({ mappings, node }) =>
