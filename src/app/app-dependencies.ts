@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { ComparedValues } from '../cluster/state/compared-values.ts'
 import type { LastValues } from '../cluster/state/last-values.ts'
 import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
@@ -29,6 +30,8 @@ export interface AppDependencies {
         readonly records?: ClusterRecords | undefined
         /** Undefined: retained messages are those of this engine. */
         readonly retained?: LastValues | undefined
+        /** Undefined: shadows are those of this engine. */
+        readonly shadows?: ComparedValues | undefined
       }
     | undefined
   /** What is read of it, once it is open. */
@@ -37,6 +40,8 @@ export interface AppDependencies {
   readonly records?: ClusterRecords | undefined
   /** Retained messages, in an engine that is part of a cluster. */
   readonly retainedValues?: LastValues | undefined
+  /** Device shadows, in an engine that is part of a cluster. */
+  readonly shadowValues?: ComparedValues | undefined
   /** The HTTP port, which a node of a cluster opens before it waits for the others. */
   readonly httpListener?: HttpListener | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */

@@ -20,11 +20,12 @@ export async function withSharedSources(
   const httpListener = await openPort(dependencies, stages)
   const given = sharedState ?? (await openInNats(dependencies, stages))
   if (given === undefined) return dependencies
-  const { state, leases, records, retained: retainedValues, clusterName } = given
+  const { state, leases, records, clusterName } = given
+  const { retained: retainedValues, shadows: shadowValues } = given
   const { openSharedSources } = await import('./shared-sources.ts')
   const open = () => openSharedSources(dependencies, { state, leases, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
-  return { ...dependencies, shared, records, retainedValues, httpListener }
+  return { ...dependencies, shared, records, retainedValues, shadowValues, httpListener }
 }
 
 /** Opens the HTTP port, so that the process is known to live while it waits. */
@@ -64,12 +65,15 @@ async function openInNats(
   const { state, nats } = await stages.open('NATS', openState, (it) => it.close())
   const { openNatsLeases } = await import('./cluster/nats-leases.ts')
   const { openNatsRetained } = await import('./cluster/nats-retained.ts')
+  const { openNatsShadows } = await import('./cluster/nats-shadows.ts')
   const { natsRecords } = await import('./cluster/nats-records.ts')
   const options = { cluster: cluster.name, region, bytesMax }
   const records = natsRecords(dependencies, nats, options, signal)
   const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
   const retained = await stages.open('retained messages', openRetained)
+  const openShadows = () => openNatsShadows(dependencies, nats, options, signal)
+  const shadows = await stages.open('shadows', openShadows)
   const openLeases = () => openNatsLeases(dependencies, nats, options, signal)
   const leases = await stages.open('leases of mappings', openLeases)
-  return { state, leases, records, retained, clusterName: cluster.name }
+  return { state, leases, records, retained, shadows, clusterName: cluster.name }
 }

@@ -10,7 +10,7 @@ import type { Shadows } from './shadows/shadows.ts'
  */
 export interface DeviceServices {
   /** @returns undefined when the message is no request */
-  answer(request: Message): ServiceAnswers | undefined
+  answer(request: Message): ServiceAnswers | Promise<ServiceAnswers> | undefined
 }
 
 interface ServiceAnswers {

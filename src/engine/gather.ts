@@ -34,15 +34,13 @@ export interface Gathered {
   readonly durable?: Promise<unknown> | undefined
 }
 
-/** Answers requests of devices to services, such as the one of shadows. */
+/** Answers requests of devices to services, such as that of shadows. Absent: nobody does. */
 export interface AnsweringServices {
   /** @returns undefined when the message is no request */
-  answer(
-    request: Message,
-  ):
-    | { readonly messages: readonly Message[]; readonly durable: Promise<void> | undefined }
-    | undefined
+  answer(request: Message): ServiceAnswers | Promise<ServiceAnswers> | undefined
 }
+
+type ServiceAnswers = Pick<Gathered, 'messages' | 'durable'>
 
 /** Every result is there at once, unless an external function has to be awaited. */
 export interface Gathering {
@@ -74,7 +72,6 @@ interface GatheringDependencies {
   readonly rulesFor: (message: Message) => readonly CompiledRule[]
   readonly outbox: Pick<Outbox, 'admits'>
   readonly fanOut: Pick<FanOut, 'run'>
-  /** Absent: nobody answers requests. */
   readonly services?: AnsweringServices | undefined
   readonly environment: SqlEnvironment
   readonly report: EngineReport
@@ -95,14 +92,12 @@ export function createGathering(
     if (message.receiver !== undefined) return nothing
     const answers = services.answer(message)
     if (answers === undefined) return gatherOfRules(message, budget, rules)
-    const { messages, durable } = answers
-    // It is awaited later, perhaps after it has failed.
-    durable?.catch(() => undefined)
-    return whenKnown(gatherOfRules(message, budget, rules), (ofRules) =>
-      whenKnown(follow({ records: [], messages, durable }, budget), (ofAnswers) =>
-        merge([ofRules, ofAnswers]),
-      ),
-    )
+    return whenKnown(answers, (found) => {
+      const own = awaitedLater(found)
+      return whenKnown(gatherOfRules(message, budget, rules), (ofRules) =>
+        whenKnown(follow(own, budget), (ofAnswers) => merge([ofRules, ofAnswers])),
+      )
+    })
   }
 
   const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
@@ -160,6 +155,12 @@ export function createGathering(
       })
     },
   }
+}
+
+/** What is on its way to the disk is awaited later, perhaps after it has failed. */
+function awaitedLater({ messages, durable }: ServiceAnswers): Gathered {
+  durable?.catch(() => undefined)
+  return { records: [], messages, durable }
 }
 
 function subjectFor(

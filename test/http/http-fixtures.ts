@@ -159,14 +159,14 @@ function createMemoryShadows(): ShadowsStore {
   const shadows = new Map<string, StoredShadow>()
   return {
     get: (thingName, shadowName = '') => shadows.get(`${thingName} ${shadowName}`),
-    async put(thingName, shadowName = '', stored) {
-      shadows.set(`${thingName} ${shadowName}`, stored)
+    change(thingName, shadowName = '', decide) {
+      const key = `${thingName} ${shadowName}`
+      const outcome = decide({ stored: shadows.get(key), isFull: false })
+      if (outcome.change) shadows.set(key, outcome.change)
+      return { outcome, durable: outcome.change && Promise.resolve() }
     },
     names: () => [],
     list: () => ({ found: [], last: undefined }),
-    get count() {
-      return shadows.size
-    },
   }
 }
 

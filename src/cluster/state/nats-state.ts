@@ -42,7 +42,7 @@ export function createNatsState({ connection, bucket, clock }: BucketDependencie
 }
 
 /** @throws SluiceError ServiceUnavailableException (rejects) */
-async function asked<Result>(ask: () => Promise<Result>): Promise<Result> {
+export async function asked<Result>(ask: () => Promise<Result>): Promise<Result> {
   try {
     return await ask()
   } catch (thrown) {
@@ -51,7 +51,7 @@ async function asked<Result>(ask: () => Promise<Result>): Promise<Result> {
 }
 
 /** @param refused what stands for a write over another revision */
-async function written<Result, Refused>(
+export async function written<Result, Refused>(
   clock: Clock,
   write: () => Promise<Result>,
   refused: Refused,

@@ -9,12 +9,10 @@ import { noShadow, shadowErrors } from './shadow-error.ts'
 import type { ShadowError } from './shadow-error.ts'
 import type { RefusedRequest, ShadowUpdate } from './shadow-request.ts'
 import { jsonOf, objectOf } from './shadow-row.ts'
-import type { ShadowStore } from './shadow-store.ts'
+import type { StoredShadow } from './shadow-row.ts'
 
 /** Bytes of `state` without blanks; metadata does not count [AWS IoT Core quotas]. */
 const documentBytesMax = 8 * 1_024
-/** Shadows, with those deleted in the last 48 hours. */
-const shadowsMax = 100_000
 
 /** What an operation did. */
 export interface ShadowOutcome {
@@ -24,58 +22,53 @@ export interface ShadowOutcome {
   readonly clientToken: string | undefined
   /** By the last levels of their topics. */
   readonly told: readonly (readonly [suffix: string, document: SqlObject])[]
-  readonly durable: Promise<void> | undefined
+  /** What is to be stored. */
+  readonly change?: StoredShadow | undefined
 }
 
 type Target = Pick<ShadowRequestTopic, 'thingName' | 'shadowName'>
 
-interface ShadowOperationsDependencies {
-  readonly store: Pick<ShadowStore, 'get' | 'put' | 'count'>
-  readonly clock: Clock
+/** What an operation sees of the store. */
+interface Seen {
+  readonly stored: StoredShadow | undefined
+  /** There is no such shadow, and there are as many as may be. */
+  readonly isFull: boolean
 }
 
-/** The operations on shadows, whoever asks for them. */
-export function createShadowOperations({ store, clock }: ShadowOperationsDependencies) {
-  function get({ thingName, shadowName }: Target, { clientToken }: Token): ShadowOutcome {
-    const document = store.get(thingName, shadowName)?.document
-    if (!document) return refused({ clientToken, error: noShadow(thingName, shadowName) })
-    return { accepted: wholeDocument(document), clientToken, told: [], durable: undefined }
-  }
-
-  function remove({ thingName, shadowName }: Target, { clientToken }: Token): ShadowOutcome {
-    const document = store.get(thingName, shadowName)?.document
+/** The operations on shadows, whoever asks for them. They decide and store nothing. */
+export function createShadowOperations({ clock }: { readonly clock: Clock }) {
+  function remove(
+    { stored }: Seen,
+    { thingName, shadowName }: Target,
+    { clientToken }: Token,
+  ): ShadowOutcome {
+    const document = stored?.document
     if (!document) return refused({ clientToken, error: noShadow(thingName, shadowName) })
     const { version } = document
     const deletedMs = clock.wallMs()
-    const durable = store.put(thingName, shadowName, { document: undefined, version, deletedMs })
     const accepted = objectOf({
       version: numberFromInteger(version),
       timestamp: secondsOf(deletedMs),
     })
-    return { accepted, clientToken, told: [], durable }
+    const change = { document: undefined, version, deletedMs }
+    return { accepted, clientToken, told: [], change }
   }
 
   function update(
-    { thingName, shadowName }: Target,
-    request: ShadowUpdate | RefusedRequest,
+    { stored, isFull }: Seen,
+    { clientToken, state, version: expected }: ShadowUpdate,
   ): ShadowOutcome {
-    if ('error' in request) return refused(request)
-    const { clientToken, state } = request
-    const stored = store.get(thingName, shadowName)
     const before = stored?.document
-    if (request.version !== undefined && request.version !== (before?.version ?? 0)) {
+    if (expected !== undefined && expected !== (before?.version ?? 0)) {
       return refused({ clientToken, error: shadowErrors.conflict })
     }
-    if (!stored && store.count >= shadowsMax) {
-      return refused({ clientToken, error: shadowErrors.tooMany })
-    }
+    if (isFull) return refused({ clientToken, error: shadowErrors.tooMany })
     const lastVersion = stored?.document?.version ?? versionOfDeleted(stored)
     const timestampS = Math.floor(clock.wallMs() / 1_000)
     const document = updatedDocument(before, state, { version: lastVersion + 1, timestampS })
     if (Buffer.byteLength(jsonOf(document.state)) > documentBytesMax) {
       return refused({ clientToken, error: shadowErrors.tooLarge })
     }
-    const durable = store.put(thingName, shadowName, { document })
     const told: ShadowOutcome['told'][number][] = []
     const delta = deltaOf(document)
     const { version } = document
@@ -87,10 +80,20 @@ export function createShadowOperations({ store, clock }: ShadowOperationsDepende
       version: numberFromInteger(version),
       timestamp: numberFromInteger(timestampS),
     })
-    return { accepted, clientToken, told, durable }
+    return { accepted, clientToken, told, change: { document } }
   }
 
   return { get, remove, update }
+}
+
+function get(
+  { stored }: Seen,
+  { thingName, shadowName }: Target,
+  { clientToken }: Token,
+): ShadowOutcome {
+  const document = stored?.document
+  if (!document) return refused({ clientToken, error: noShadow(thingName, shadowName) })
+  return { accepted: wholeDocument(document), clientToken, told: [] }
 }
 
 type Token = Pick<ShadowUpdate, 'clientToken'>
@@ -100,10 +103,9 @@ export const refused = ({ clientToken, error }: RefusedRequest): ShadowOutcome =
   error,
   clientToken,
   told: [],
-  durable: undefined,
 })
 
-function versionOfDeleted(stored: ReturnType<ShadowStore['get']>): number {
+function versionOfDeleted(stored: StoredShadow | undefined): number {
   return stored !== undefined && stored.document === undefined ? stored.version : 0
 }
 

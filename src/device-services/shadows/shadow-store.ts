@@ -17,36 +17,57 @@ import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import { decodeShadowRow, encodeShadowRow } from './shadow-row.ts'
 import type { StoredShadow } from './shadow-row.ts'
 
+/** Answers at once, or later where other nodes have to be asked. */
 export interface ShadowStore {
   /**
    * @returns the document; the last version of one that was deleted within 48 hours; or undefined
    * @throws SluiceError DataFolderDamaged: the row is not as it was written
    */
-  get(thingName: string, shadowName: string | undefined): StoredShadow | undefined
+  get(thingName: string, shadowName: string | undefined): Soon<StoredShadow | undefined>
   /**
-   * Resolves when the row is on disk.
+   * Writes what `decide` makes of a shadow, which nobody changes in between. It may decide again
+   * when another node was faster.
    *
-   * @throws what LMDB throws (rejects)
+   * @throws SluiceError DataFolderDamaged
    */
-  put(thingName: string, shadowName: string | undefined, stored: StoredShadow): Promise<void>
+  change<Outcome extends ShadowDecision>(
+    thingName: string,
+    shadowName: string | undefined,
+    decide: (seen: SeenShadow) => Outcome,
+  ): Soon<{
+    readonly outcome: Outcome
+    /** Resolves when the change is on disk; undefined when nothing changed. */
+    readonly durable: Promise<void> | undefined
+  }>
   /** Names of a thing's named shadows, in order: at most `max`, after `after`. */
-  names(thingName: string, page: { readonly after: string; readonly max: number }): string[]
+  names(thingName: string, page: { readonly after: string; readonly max: number }): Soon<string[]>
   /** Shadows of things whose names begin with `prefix`, in order; not those that were deleted. */
-  list(query: ShadowQuery): ShadowPage
-  /** Rows, with those of deleted shadows. */
-  readonly count: number
+  list(query: ShadowQuery): Soon<ShadowPage>
   close(): Promise<void>
+}
+
+export type Soon<Value> = Value | Promise<Value>
+
+interface SeenShadow {
+  readonly stored: StoredShadow | undefined
+  /** There is no such shadow, and there are as many as may be. */
+  readonly isFull: boolean
+}
+
+export interface ShadowDecision {
+  /** Undefined: nothing is written. */
+  readonly change?: StoredShadow | undefined
 }
 
 type ShadowPlace = readonly [thingName: string, shadowName: string]
 
-interface ShadowQuery {
+export interface ShadowQuery {
   readonly prefix: string
   readonly after?: ShadowPlace | undefined
   readonly max: number
 }
 
-interface ShadowPage {
+export interface ShadowPage {
   /** The name of a classic shadow is empty. */
   readonly found: readonly {
     readonly thingName: string
@@ -63,8 +84,10 @@ const listedRowsMax = 5_000
 /** The folder in the data folder. */
 export const shadowsFolderName = 'shadows'
 
+/** Shadows, with those deleted in the last 48 hours. */
+export const shadowsMax = 100_000
 /** How long the version of a deleted shadow is remembered. */
-const rememberedMs = 48 * 3_600_000
+export const rememberedMs = 48 * 3_600_000
 const sweepIntervalMs = 3_600_000
 /** Rows that one sweep removes; the next sweep goes on. */
 const sweptMax = 10_000
@@ -91,54 +114,69 @@ export async function openShadowStore(
   }
   const stopSweeping = sweepHourly(table, clock, () => (count = rowsOf(table)))
 
+  const get = (key: RowKey): StoredShadow | undefined => {
+    const stored = read(key)
+    return isOutdated(stored, clock) ? undefined : stored
+  }
+  async function put(key: RowKey, stored: StoredShadow): Promise<void> {
+    const name = nameOf(key)
+    const row = encodeShadowRow(name, stored)
+    const isNew = !pending.has(name) && !table.doesExist(key)
+    pending.set(name, stored)
+    if (isNew) count += 1
+    try {
+      await committed(table.batch(() => void table.put(key, row)))
+    } catch (thrown) {
+      if (isNew) count -= 1
+      throw thrown
+    } finally {
+      if (pending.get(name) === stored) pending.delete(name)
+    }
+  }
+
   return {
-    get(thingName, shadowName = '') {
-      const stored = read([thingName, shadowName])
-      return isOutdated(stored, clock) ? undefined : stored
-    },
-
-    async put(thingName, shadowName = '', stored) {
+    get: (thingName, shadowName = '') => get([thingName, shadowName]),
+    change(thingName, shadowName = '', decide) {
       const key: RowKey = [thingName, shadowName]
-      const name = nameOf(key)
-      const row = encodeShadowRow(name, stored)
-      const isNew = !pending.has(name) && !table.doesExist(key)
-      pending.set(name, stored)
-      if (isNew) count += 1
-      try {
-        await committed(table.batch(() => void table.put(key, row)))
-      } catch (thrown) {
-        if (isNew) count -= 1
-        throw thrown
-      } finally {
-        if (pending.get(name) === stored) pending.delete(name)
-      }
+      const stored = get(key)
+      const outcome = decide({ stored, isFull: stored === undefined && count >= shadowsMax })
+      const { change } = outcome
+      return { outcome, durable: change && put(key, change) }
     },
-
-    names(thingName, { after, max }) {
-      const found = new Set<string>()
-      for (const key of table.getKeys({ start: [thingName, after] })) {
-        const [owner, name] = key
-        if (owner !== thingName || found.size > max) break
-        if (name > after && read(key)?.document !== undefined) found.add(name)
-      }
-      for (const [waiting, { document }] of pending) {
-        const [owner = '', name = ''] = waiting.split(separator)
-        if (owner === thingName && name > after && document !== undefined) found.add(name)
-      }
-      return [...found].toSorted(byCodeUnits).slice(0, max)
-    },
-
+    names: (thingName, page) => namesOf({ table, pending, read }, thingName, page),
     list: (query) => listShadows(table, query, (key) => readable(key, read)),
-
-    get count() {
-      return count
-    },
 
     async close() {
       stopSweeping()
       await table.close()
     },
   }
+}
+
+function namesOf(
+  {
+    table,
+    pending,
+    read,
+  }: {
+    readonly table: Table
+    readonly pending: ReadonlyMap<string, StoredShadow>
+    readonly read: (key: RowKey) => StoredShadow | undefined
+  },
+  thingName: string,
+  { after, max }: { readonly after: string; readonly max: number },
+): string[] {
+  const found = new Set<string>()
+  for (const key of table.getKeys({ start: [thingName, after] })) {
+    const [owner, name] = key
+    if (owner !== thingName || found.size > max) break
+    if (name > after && read(key)?.document !== undefined) found.add(name)
+  }
+  for (const [waiting, { document }] of pending) {
+    const [owner = '', name = ''] = waiting.split(separator)
+    if (owner === thingName && name > after && document !== undefined) found.add(name)
+  }
+  return [...found].toSorted(byCodeUnits).slice(0, max)
 }
 
 function listShadows(
@@ -240,7 +278,9 @@ function readable(
 
 /** No name of a thing or a shadow holds it. */
 const separator = '~'
-const nameOf = ([thingName, shadowName]: RowKey): string => `${thingName}${separator}${shadowName}`
+export const rowName = (thingName: string, shadowName: string): string =>
+  `${thingName}${separator}${shadowName}`
+const nameOf = ([thingName, shadowName]: RowKey): string => rowName(thingName, shadowName)
 
 const rowsOf = (table: Table): number =>
   (table.getStats() as { readonly entryCount: number }).entryCount

@@ -133,7 +133,10 @@ export function addShadowRoutes(
     payload: Buffer,
     reply: FastifyReply,
   ) {
-    const done = shadows.call({ service: 'shadow', thingName, shadowName, operation }, payload)
+    const done = await shadows.call(
+      { service: 'shadow', thingName, shadowName, operation },
+      payload,
+    )
     if (done.error !== undefined) throw errorOf(done.error)
     await done.durable
     await durableInTime((from) => engine.announce(done.messages, from), clock)
@@ -155,7 +158,7 @@ export function addShadowRoutes(
     async (request) => {
       const { pageSize = pageSizeDefault, nextToken } = request.query
       const after = nextToken === undefined ? '' : keyOfToken(nextToken)
-      const names = shadows.names(request.params.thingName, { after, max: pageSize + 1 })
+      const names = await shadows.names(request.params.thingName, { after, max: pageSize + 1 })
       const results = names.slice(0, pageSize)
       const last = results.at(-1)
       return {

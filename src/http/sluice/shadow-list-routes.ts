@@ -54,7 +54,7 @@ export function addShadowListRoute(app: HttpApp, { shadows }: ShadowListDependen
   app.get('/v1/shadows', { schema: listShadows }, async (request) => {
     const { maxResults = maxResultsDefault, nextToken, prefix = '' } = request.query
     const after = nextToken ? placeOf(nextToken) : undefined
-    const { found, last } = shadows.list({ prefix, after, max: maxResults })
+    const { found, last } = await shadows.list({ prefix, after, max: maxResults })
     return {
       shadows: found.map(({ thingName, shadowName, version }) => ({
         thingName,

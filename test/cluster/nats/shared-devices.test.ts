@@ -40,8 +40,11 @@ async function startNode(natsUrl: string) {
       onTestFinished(() => void client.end(true))
       return client
     },
-    async ask(route: string) {
-      const response = await fetch(`${url}${route}`)
+    async ask(route: string, body?: object, method = body ? 'POST' : 'GET') {
+      const response = await fetch(`${url}${route}`, {
+        method,
+        ...(body && { body: JSON.stringify(body) }),
+      })
       return { status: response.status, body: (await response.json()) as Record<string, unknown> }
     },
   }
@@ -92,5 +95,47 @@ describe.skipIf(!program.isFound)(`what devices of a cluster share${why}`, () =>
     )
     await subscriber.subscribeAsync('a/#')
     expect(await got).toBe('a/b c=last')
+  }, 60_000)
+  test('concurrent updates of a shadow at three nodes lose none', async () => {
+    const servers = await startNatsServers(file)
+    onTestFinished(() => servers.stop())
+    const start = () => startNode(servers.url)
+    const nodes = await Promise.all([start(), start(), start()])
+    const versions: number[] = []
+    const updates = nodes.map(async (node, at) => {
+      for (let count = 0; count < 10; count++) {
+        const state = { reported: { [`n${at}-${count}`]: count } }
+        const { body } = await node.ask('/things/lamp/shadow', { state })
+        versions.push(body['version'] as number)
+      }
+    })
+    await Promise.all(updates)
+    const ordered = versions.toSorted((one, other) => one - other)
+    expect(ordered).toEqual(versions.map((_, at) => at + 1))
+    const device = await nodes[0].connect()
+    const answer = new Promise<string>((resolve) =>
+      device.on('message', (_topic, payload) => resolve(payload.toString())),
+    )
+    await device.subscribeAsync('$aws/things/lamp/shadow/name/x/update/accepted')
+    await device.publishAsync('$aws/things/lamp/shadow/name/x/update', '{"state":{"desired":{}}}', {
+      qos: 1,
+    })
+    expect(JSON.parse(await answer)).toMatchObject({ version: 1 })
+    await nodes[1].ask('/things/lamp/shadow?name=x', undefined, 'DELETE')
+    await nodes[1].ask('/things/lamp/shadow?name=y', { state: { reported: { a: 1 } } })
+
+    await Promise.all(nodes.map(({ stop }) => stop()))
+    const again = await start()
+    const { body } = await again.ask('/things/lamp/shadow')
+    const { reported } = (body as { state: { reported: object } }).state
+    expect([body['version'], Object.keys(reported).length]).toEqual([30, 30])
+    const listed = await again.ask('/api/things/shadow/ListNamedShadowsForThing/lamp')
+    expect(listed.body['results']).toEqual(['y'])
+    expect((await again.ask('/v1/shadows')).body['shadows']).toEqual([
+      { thingName: 'lamp', version: 30 },
+      { thingName: 'lamp', shadowName: 'y', version: 1 },
+    ])
+    const revived = await again.ask('/things/lamp/shadow?name=x', { state: { reported: {} } })
+    expect(revived.body['version']).toBe(2)
   }, 60_000)
 })
