@@ -46,6 +46,7 @@ interface ClusterNodeParts {
   /** What the disk does takes no time of the clock: the clock waits for it. */
   readonly duringDiskWork: <Result>(work: Promise<Result>) => Promise<Result>
   readonly readAheadBytesMax?: number | undefined
+  readonly letterBytesMax?: number | undefined
   /** Default: on a page of its own. */
   readonly clusterMetrics?: ReturnType<typeof createTestMetrics> | undefined
 }
@@ -87,11 +88,11 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
     append: (records, options) => duringDiskWork(own.append(records, options)),
   }
   const log = parts.openLog(clock)
-  const { readAheadBytesMax } = parts
+  const { readAheadBytesMax, letterBytesMax } = parts
   const { registry, metrics: ofCluster } = parts.clusterMetrics ?? createTestMetrics()
   const lanes = createLanes(
     { log, outbox, clock, logger, metrics: ofCluster },
-    { node: name, readAheadBytesMax },
+    { node: name, readAheadBytesMax, letterBytesMax },
   )
   const calls: KinesisCalls = { ...denied, ...parts.callsFor(name, clock) }
   const producer = createProducer({

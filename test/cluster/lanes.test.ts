@@ -13,7 +13,7 @@ const leaseAndMoreMs = 15_000
 /** A cluster in which everything goes well, and its first nodes. */
 async function openCluster(
   nodeCount: number,
-  options: { readonly readAheadBytesMax?: number } = {},
+  options: { readonly readAheadBytesMax?: number; readonly letterBytesMax?: number } = {},
 ): Promise<Cluster> {
   const cluster = createCluster(createRandom(1), options)
   for (let index = 0; index < nodeCount; index++) await cluster.add(noFaults)
@@ -146,6 +146,34 @@ describe('dead letters', () => {
     expect(letters(cluster).map((letter) => letter?.kind)).toEqual(['deadLetter'])
     await cluster.move(5_000)
     expect(cluster.ledger()).toMatchObject({ accepted: 2, delivered: 1, deadLettered: 1 })
+    await finish(cluster)
+  })
+
+  test('the oldest ones are dropped when they take too many bytes', async () => {
+    const bytesMax = 8_000
+    const cluster = await openCluster(2, { letterBytesMax: bytesMax })
+    const [node] = cluster.nodes
+    const count = 120
+    for (let number = 1; number < 2 * count; number += 2) {
+      const record = strictRecord('one', `key-${number % 32}`, `bad ${number}`)
+      if (node) await cluster.moveUntil(cluster.append(node, [record]))
+    }
+    await cluster.moveUntilEmpty()
+    await cluster.move(10_000)
+    const kept = letters(cluster)
+    const bytes = cluster.servers
+      .deadLettersAfter(0, 1_000)
+      .reduce((sum, { data }) => sum + data.length, 0)
+    expect(bytes).toBeLessThanOrEqual(bytesMax)
+    expect(bytes).toBeGreaterThan(bytesMax / 2)
+    expect(node?.lanes.deadLetterBytes()).toBe(bytes)
+    const dropped = count - kept.length
+    expect(cluster.ledger()).toMatchObject({ deadLettered: kept.length, dropped })
+    // The last one is there, and what is dropped came before what is kept, lane by lane.
+    const numbers = kept.map((letter) =>
+      Number(/bad (\d+)/.exec(Buffer.from(letter?.value ?? []).toString('latin1'))?.[1]),
+    )
+    expect(numbers).toContain(2 * count - 1)
     await finish(cluster)
   })
 

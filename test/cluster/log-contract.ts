@@ -167,6 +167,11 @@ export function describeLog(openEmpty: OpenEmptyLog): void {
     await settled(log.forget(lane, {}, written.deadLetters.slice(0, 2)))
     await settled(log.forget(lane, {}, written.deadLetters.slice(0, 1)))
     expect((await settled(log.deadLetters(0, 10))).map(textOf)).toEqual(['d3', 'd4'])
+    const [third] = some
+    await settled(log.forgetDeadLetters(third?.lane === 0 ? 1 : 0, third?.sequence ?? 0))
+    expect((await settled(log.deadLetters(0, 10))).map(textOf)).toEqual(['d3', 'd4'])
+    await settled(log.forgetDeadLetters(third?.lane ?? 0, third?.sequence ?? 0))
+    expect((await settled(log.deadLetters(0, 10))).map(textOf)).toEqual(['d4'])
   })
 
   test('watchers see the last progress of each lane and each change', async () => {

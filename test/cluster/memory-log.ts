@@ -171,6 +171,7 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
       request(() => servers.deadLettersAfter(afterSequence, max)),
     forget: (lane, upTo, deadLetters = []) =>
       request(() => servers.forget(lane, upTo, deadLetters)),
+    forgetDeadLetters: (lane, upTo) => request(() => servers.forgetDeadLetters(lane, upTo)),
     async close() {
       ending.abort()
       request.close()

@@ -31,6 +31,7 @@ export interface MemoryServers {
   writeProgress(progress: LaneProgress, deadLetters: readonly Uint8Array[]): WrittenProgress
   announce(notice: NodeNotice): void
   forget(lane: number, upTo: Watermarks, deadLetters: readonly number[]): void
+  forgetDeadLetters(lane: number, upTo: number): void
   chunksAfter(
     position: number,
     lane: number,
@@ -97,6 +98,9 @@ export function createMemoryServers(): MemoryServers {
         (chunk) => chunk.lane !== lane || chunk.sequence > (upTo[chunk.destination] ?? 0),
       )
       deadLetters = deadLetters.filter((letter) => !letters.includes(letter.sequence))
+    },
+    forgetDeadLetters(lane, upTo) {
+      deadLetters = deadLetters.filter((of) => of.lane !== lane || of.sequence > upTo)
     },
     chunksAfter: (position, lane, after, destination) =>
       chunks

@@ -32,12 +32,13 @@ interface ClusterOptions {
   /** Whether the outboxes are on disk, which takes longer. */
   readonly hasDisk?: boolean
   readonly readAheadBytesMax?: number
+  readonly letterBytesMax?: number
 }
 
 /** Servers, streams and nodes in one process, by a clock that moves only when the test moves it. */
 export function createCluster(
   random: Random,
-  { hasDisk = false, readAheadBytesMax }: ClusterOptions = {},
+  { hasDisk = false, readAheadBytesMax, letterBytesMax }: ClusterOptions = {},
 ) {
   const clock = createManualClock()
   const servers = createMemoryServers()
@@ -118,6 +119,7 @@ export function createCluster(
         callsFor: streams.callsFor,
         onGivenUp: replaceEven,
         readAheadBytesMax,
+        letterBytesMax,
       })
       const kill = () => {
         link.isPartitioned = true

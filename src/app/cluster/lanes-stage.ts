@@ -20,8 +20,15 @@ import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 
 /** The log of a cluster, and the way to its other nodes. */
 export interface ClusterRecords {
-  /** Waits for a leader of the log. */
-  readonly openLog: (metrics: ClusterMetrics) => Promise<ReplicatedLog>
+  /**
+   * Waits for a leader of the log.
+   *
+   * @param deadLetterBytes what dead letters take in it, as its lanes say
+   */
+  readonly openLog: (
+    metrics: ClusterMetrics,
+    deadLetterBytes: () => number,
+  ) => Promise<ReplicatedLog>
   readonly requests: NodeRequests
 }
 
@@ -79,9 +86,10 @@ export async function openLanesStage(
   stages: Stages,
 ): Promise<LanesStage> {
   const clusterMetrics = createClusterMetrics(metrics.registry)
+  let inLog: Pick<Lanes, 'deadLetterBytesInLog'> | undefined
   const log = await stages.open(
     'cluster log',
-    () => openLog(clusterMetrics),
+    () => openLog(clusterMetrics, () => inLog?.deadLetterBytesInLog() ?? 0),
     (it) => it.close(),
   )
   const cache = path.join(directory, cacheFolderName)
@@ -107,6 +115,8 @@ export async function openLanesStage(
       ending.abort()
     },
   )
+  inLog = lanes
+  inLog = lanes
   const { outboxBytesMax: bytesMax } = config
   const limits = { ...outbox.limits, bytesMax, destinationBytesMax: bytesMax }
   return {

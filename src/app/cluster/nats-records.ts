@@ -27,7 +27,8 @@ export function natsRecords(
   const dependencies = { logger, clock, limitedLog: createLimitedLog({ logger, clock }) }
   const options = { cluster, identity: { region }, bytesMax }
   return {
-    openLog: (metrics) => openLog({ ...dependencies, metrics }, nats, options, signal),
+    openLog: (metrics, deadLetterBytes) =>
+      openLog({ ...dependencies, metrics }, nats, { ...options, deadLetterBytes }, signal),
     requests: createNatsNodeRequests(nats.connection, cluster),
   }
 }

@@ -234,6 +234,13 @@ function byLane(letters: readonly ReadLetter[]): ReadonlyMap<number, ReadLetter[
   return lanes
 }
 
+/** @returns undefined for a damaged chunk, which belongs to no action */
+export function actionOfLetter(
+  stored: StoredDeadLetter,
+): Pick<DeadLetter, 'ruleName' | 'actionIndex'> | undefined {
+  return readLetter(stored).deadLetter
+}
+
 /** @throws SluiceError DataFolderUnusable when it is of no known layout */
 function readLetter(stored: StoredDeadLetter): ReadLetter {
   const letter = decodeLetter(stored.data)

@@ -19,7 +19,7 @@ import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { WarningLog } from '../../telemetry/limited-log.ts'
 import type { ReplicatedLog } from '../log/replicated-log.ts'
 import { createFeedBudget } from './feed-budget.ts'
-import { createLaneDeadLetters } from './lane-dead-letters.ts'
+import { actionOfLetter, createLaneDeadLetters } from './lane-dead-letters.ts'
 import type { LaneDeadLetters } from './lane-dead-letters.ts'
 import { createLaneGuard } from './lane-guard.ts'
 import type { LaneGuard } from './lane-guard.ts'
@@ -28,8 +28,9 @@ import { createLaneOutbox } from './lane-outbox.ts'
 import { createLaneOwnership } from './lane-ownership.ts'
 import { createLogAppend } from './log-append.ts'
 import type { LaneState, WaitingRow } from './lane-state.ts'
+import { createLetterOverflow, letterBytesMaxDefault } from './letter-overflow.ts'
 import { createOwnedLane } from './owned-lane.ts'
-import type { OwnedLane } from './owned-lane.ts'
+import type { OwnedLane, OwnedLaneDependencies } from './owned-lane.ts'
 import { createPlacedRecords } from './placed-records.ts'
 
 export interface Lanes extends LaneGuard {
@@ -67,6 +68,8 @@ export interface Lanes extends LaneGuard {
   readonly deadLetters: LaneDeadLetters
   /** Bytes of the dead letters of all lanes. */
   deadLetterBytes(): number
+  /** The same, with what the log takes for each beside its data. */
+  deadLetterBytesInLog(): number
   /** Chunks that could not be read, of all lanes. */
   damagedChunks(): number
 }
@@ -86,46 +89,35 @@ interface LanesOptions {
   readonly node: string
   /** Bytes of chunks that this node reads ahead. */
   readonly readAheadBytesMax?: number | undefined
+  /** Bytes of dead letters that all lanes keep; the oldest ones beyond are dropped. */
+  readonly letterBytesMax?: number | undefined
 }
 
+/** What a dead letter takes in the log beside its data: its subject, headers and checksums. */
+const letterOverheadBytes = 128
 const readAheadBytesMaxDefault = 128 * 1024 * 1024
 
 export function createLanes(
   { log, outbox, clock, logger, metrics }: LanesDependencies,
-  { node, readAheadBytesMax = readAheadBytesMaxDefault }: LanesOptions,
+  {
+    node,
+    readAheadBytesMax = readAheadBytesMaxDefault,
+    letterBytesMax = letterBytesMaxDefault,
+  }: LanesOptions,
 ): Lanes {
   const limitedLog = createLimitedLog({ logger, clock })
   const unsaved = createLaneLedger()
   const placed = createPlacedRecords<OwnedLane>((lane) => lane.isOver())
   const budget = createFeedBudget(clock, readAheadBytesMax)
-  const ownership = createLaneOwnership(
-    {
-      log,
-      clock,
-      limitedLog,
-      own: (acquired) =>
-        createOwnedLane(
-          {
-            log,
-            outbox,
-            clock,
-            budget,
-            placed,
-            limitedLog,
-            unsaved,
-            onLost(lane, reason) {
-              const fields = { lane: lane.lane, reason }
-              limitedLog.warn('lane', fields, 'this node delivers a lane no more')
-              ownership.lost(lane)
-            },
-          },
-          acquired,
-        ),
-    },
-    node,
-  )
+  const ofLanes = { log, outbox, clock, budget, placed, limitedLog, unsaved }
+  const ownership = createOwnership(ofLanes, node)
   const appending = createLogAppend({ log, clock, onDropped: countDropped, metrics })
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
+
+  const { owned } = ownership
+  const states = () => ownership.states()
+  const letterParts = { log, clock, limitedLog, owned, states, actionOf: actionOfLetter }
+  const overflow = createLetterOverflow(letterParts, letterBytesMax)
 
   const lag = () =>
     new Map(Array.from(ownership.owned, ([lane, of]) => [lane, of.lagRecords()] as const))
@@ -139,8 +131,12 @@ export function createLanes(
   return {
     ...createLaneGuard(placed),
     outbox: createLaneOutbox({ outbox, placed, append }),
-    start: () => ownership.start(),
+    start() {
+      overflow.start()
+      return ownership.start()
+    },
     async stop() {
+      overflow.stop()
       await appending.close()
       await ownership.stop()
     },
@@ -160,6 +156,26 @@ export function createLanes(
   }
 }
 
+/** Takes lanes for a node, and lets go of those that end by themselves. */
+function createOwnership(
+  parts: Omit<OwnedLaneDependencies, 'onLost'> & { readonly log: ReplicatedLog },
+  node: string,
+) {
+  const { limitedLog } = parts
+  const ownership: ReturnType<typeof createLaneOwnership> = createLaneOwnership(
+    {
+      ...parts,
+      own: (acquired) => createOwnedLane({ ...parts, onLost }, acquired),
+    },
+    node,
+  )
+  function onLost(lane: OwnedLane, reason: string): void {
+    limitedLog.warn('lane', { lane: lane.lane, reason }, 'this node delivers a lane no more')
+    ownership.lost(lane)
+  }
+  return ownership
+}
+
 /** What the owners of all lanes have last written, added up. */
 function createSums(
   states: () => readonly LaneState[],
@@ -171,6 +187,7 @@ function createSums(
   | 'ledgerTotals'
   | 'bytes'
   | 'deadLetterBytes'
+  | 'deadLetterBytesInLog'
   | 'damagedChunks'
 > {
   const rows = () => states().flatMap(({ ledger }) => ledger)
@@ -183,6 +200,8 @@ function createSums(
     ledgerTotals: () => countsOfRows(rows()),
     bytes: () => sumOf('queuedBytes'),
     deadLetterBytes: () => sumOf('letterBytes'),
+    deadLetterBytesInLog: () =>
+      sumOf('letterBytes') + countsOfRows(rows()).deadLettered * letterOverheadBytes,
     damagedChunks: () => sumOf('damagedChunks'),
   }
 }

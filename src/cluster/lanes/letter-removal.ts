@@ -34,10 +34,15 @@ export interface LetterRemoval {
    * @param isReplayed whether their records are in the log again; otherwise they are dropped
    */
   remove(letters: readonly LeavingLetter[], isReplayed: boolean): Promise<void>
+  /**
+   * Drops the oldest dead letters of the lane, which were taken, by one request: all others up to
+   * the last one of them must have left or be leaving.
+   */
+  removeOldest(letters: readonly LeavingLetter[]): Promise<void>
 }
 
 interface LetterRemovalDependencies {
-  readonly log: Pick<ReplicatedLog, 'forget'>
+  readonly log: Pick<ReplicatedLog, 'forget' | 'forgetDeadLetters'>
   readonly addToLedger: (ledger: LaneLedger) => void
   /** Writes the state. */
   readonly flush: () => Promise<number>
@@ -69,9 +74,10 @@ export function createLetterRemoval(
   }
   signal.addEventListener('abort', wake, { once: true })
 
-  async function forget(sequences: readonly number[]): Promise<void> {
+  async function forget(sequences: readonly number[], areOldest = false): Promise<void> {
     try {
-      await log.forget(lane, {}, sequences)
+      if (areOldest) await log.forgetDeadLetters(lane, sequences.at(-1) ?? 0)
+      else await log.forget(lane, {}, sequences)
       for (const sequence of sequences) {
         gone.add(sequence)
         leaving.delete(sequence)
@@ -83,6 +89,19 @@ export function createLetterRemoval(
     } catch {
       // The log is closed: the next owner removes them.
     }
+  }
+
+  /** Names and counts what leaves. Resolves with the sequences when the state says so. */
+  async function count(letters: readonly LeavingLetter[], isReplayed: boolean) {
+    for (const { sequence, bytes } of letters) {
+      leaving.add(sequence)
+      leftBytes += bytes
+      taken.delete(sequence)
+    }
+    wake()
+    addToLedger(ledgerOf(letters, isReplayed))
+    await flush()
+    return letters.map(({ sequence }) => sequence)
   }
 
   return {
@@ -105,19 +124,20 @@ export function createLetterRemoval(
       wake()
     },
     async remove(letters, isReplayed) {
-      const moved = createLaneLedger()
-      for (const { sequence, bytes, of } of letters) {
-        leaving.add(sequence)
-        leftBytes += bytes
-        taken.delete(sequence)
-        if (of === undefined) continue
-        moved.add(of.ruleName, of.actionIndex, 'deadLettered', -1)
-        if (!isReplayed) moved.add(of.ruleName, of.actionIndex, 'dropped')
-      }
-      wake()
-      addToLedger(moved)
-      await flush()
-      await forget(letters.map(({ sequence }) => sequence))
+      await forget(await count(letters, isReplayed))
+    },
+    async removeOldest(letters) {
+      await forget(await count(letters, false), true)
     },
   }
+}
+
+function ledgerOf(letters: readonly LeavingLetter[], isReplayed: boolean): LaneLedger {
+  const moved = createLaneLedger()
+  for (const { of } of letters) {
+    if (of === undefined) continue
+    moved.add(of.ruleName, of.actionIndex, 'deadLettered', -1)
+    if (!isReplayed) moved.add(of.ruleName, of.actionIndex, 'dropped')
+  }
+  return moved
 }

@@ -37,6 +37,8 @@ export interface OwnedLane {
   maySend(): boolean
   /** Records of it that this node has read and that are not settled. */
   lagRecords(): number
+  /** Bytes of its dead letters. */
+  letterBytes(): number
   /** It has ended: nothing counts any more. */
   isOver(): boolean
   /** A call that holds records of the lane begins; the answer ends it. */
@@ -72,7 +74,7 @@ export interface OwnedLane {
 }
 
 export interface OwnedLaneDependencies {
-  readonly log: Pick<ReplicatedLog, 'read' | 'writeProgress' | 'forget'>
+  readonly log: Pick<ReplicatedLog, 'read' | 'writeProgress' | 'forget' | 'forgetDeadLetters'>
   readonly outbox: Pick<Outbox, 'append'>
   readonly clock: Clock
   readonly budget: FeedBudget
@@ -138,6 +140,7 @@ export function createOwnedLane(
     lane,
     maySend: () => !isReleasing && writer.isHeld(),
     lagRecords: () => chunks.lagRecords(),
+    letterBytes: () => states.letterBytes(),
     isOver: () => signal.aborted,
     callStarted: () => calls.started(),
     settle(chunk, index, of, how) {
@@ -194,6 +197,7 @@ function createStates(
   return {
     /** Those of the last state. */
     watermarks: () => watermarks,
+    letterBytes: () => last.letterBytes,
     letterAdded: (bytes: number) => void (last.letterBytes += bytes),
     /** Later states name no owner. */
     released(): void {

@@ -35,6 +35,8 @@ interface JetstreamLogOptions {
   readonly node: string
   /** What chunks may take; the stream has more. */
   readonly bytesMax: number
+  /** What dead letters take, which do not count as chunks. Default: nothing. */
+  readonly deadLetterBytes?: (() => number) | undefined
 }
 
 /** What a message takes in the stream beside its data and its subject. */
@@ -68,11 +70,7 @@ export function createJetstreamLog(
 
   return {
     async append(chunks) {
-      if (chunks.length > batchMessagesMax) {
-        throw new RangeError(
-          `a batch has at most ${batchMessagesMax} chunks, and not ${chunks.length}`,
-        )
-      }
+      requireBatch(chunks)
       await writer.append(chunks.map((chunk) => messageOfChunk(names, chunk)))
     },
 
@@ -112,6 +110,7 @@ export function createJetstreamLog(
         await requests.removeOne(names.deadLetter(lane), sequence)
       }
     },
+    forgetDeadLetters: (lane, upTo) => requests.removeUpTo(names.deadLetter(lane), upTo),
 
     async close() {
       closing.abort()
@@ -121,14 +120,26 @@ export function createJetstreamLog(
   }
 }
 
+function requireBatch({ length }: readonly Chunk[]): void {
+  if (length <= batchMessagesMax) return
+  throw new RangeError(`a batch has at most ${batchMessagesMax} chunks, and not ${length}`)
+}
+
 /** The writer of batches, with its mark and the room of the log. */
 function createWriter(
   { clock }: NatsDependencies,
   requests: LogRequests,
-  { names, node, bytesMax, closing }: JetstreamLogOptions & { readonly closing: AbortSignal },
+  {
+    names,
+    node,
+    bytesMax,
+    deadLetterBytes = () => 0,
+    closing,
+  }: JetstreamLogOptions & { readonly closing: AbortSignal },
 ) {
   const markSubject = names.mark(node)
-  const room = createLogRoom({ clock, bytesInStream: () => requests.bytesInStream() }, bytesMax)
+  const bytesInStream = () => requests.bytesInStream()
+  const room = createLogRoom({ clock, bytesInStream, deadLetterBytes }, bytesMax)
   return createLogWriter(
     {
       clock,

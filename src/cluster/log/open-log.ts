@@ -5,7 +5,7 @@ import type { Nats } from '../nats/open-nats.ts'
 import { createJetstreamLog } from './jetstream-log.ts'
 import { createLogNames } from './log-names.ts'
 import type { LogDependencies } from './log-requests.ts'
-import { reserveBytes } from './log-room.ts'
+import { deadLetterReserveBytes, reserveBytes } from './log-room.ts'
 import type { ReplicatedLog } from './replicated-log.ts'
 
 /** Of what stands in the stream; a newer one is refused. */
@@ -17,6 +17,7 @@ const format = 1
  * @param options.cluster letters, digits, `-` and `_`
  * @param options.identity tells two clusters of one name apart, such as the account and the region
  * @param options.bytesMax of all chunks
+ * @param options.deadLetterBytes bytes in the stream that are those of dead letters
  * @throws SluiceError ClusterMisconfigured: one line that says what to change; an AbortError when
  *   the signal aborts
  */
@@ -27,10 +28,12 @@ export async function openLog(
     cluster,
     identity,
     bytesMax,
+    deadLetterBytes,
   }: {
     readonly cluster: string
     readonly identity: Readonly<Record<string, string>>
     readonly bytesMax: number
+    readonly deadLetterBytes?: (() => number) | undefined
   },
   signal: AbortSignal,
 ): Promise<ReplicatedLog> {
@@ -42,7 +45,7 @@ export async function openLog(
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
     discard: DiscardPolicy.New,
-    max_bytes: bytesMax + reserveBytes,
+    max_bytes: bytesMax + deadLetterReserveBytes + reserveBytes,
     allow_atomic: true,
     allow_rollup_hdrs: true,
     allow_direct: true,
@@ -50,5 +53,10 @@ export async function openLog(
   }
   const owner = { holds: 'log', format, cluster: identity }
   await ensureStream(dependencies, nats, { settings, owner }, signal)
-  return createJetstreamLog(dependencies, nats, { names, node: randomUUID(), bytesMax })
+  return createJetstreamLog(dependencies, nats, {
+    names,
+    node: randomUUID(),
+    bytesMax,
+    deadLetterBytes,
+  })
 }

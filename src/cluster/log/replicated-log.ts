@@ -130,5 +130,7 @@ export interface ReplicatedLog {
   deadLetters(afterSequence: number, max: number): Promise<readonly StoredDeadLetter[]>
   /** Removes settled chunks up to the watermarks, and dead letters by their sequence. */
   forget(lane: number, upTo: Watermarks, deadLetters?: readonly number[]): Promise<void>
+  /** Removes the dead letters of a lane up to a sequence, which goes, too. */
+  forgetDeadLetters(lane: number, upTo: number): Promise<void>
   close(): Promise<void>
 }

@@ -72,7 +72,7 @@ describe.skipIf(!program.isFound)(`a node of a cluster${why}`, () => {
       {
         more: 'accounts { A { jetstream: { max_file: 1MB }, users: [{ user: a, password: b }] } }\nno_auth_user: a',
       },
-      /^NATS has no room for stream SLUICE_sluice of 77108864 bytes/,
+      /^NATS has no room for stream SLUICE_sluice of 345544320 bytes/,
     ],
     [
       'a permission is missing',
@@ -209,7 +209,7 @@ describe.skipIf(!program.isFound)(`a node of a cluster${why}`, () => {
       const name = 'SLUICE_changed'
       await manager.streams.update(name, { max_bytes: 70_000_000 })
       await open(variablesOf('changed'))
-      expect((await manager.streams.info(name)).config.max_bytes).toBe(77_108_864)
+      expect((await manager.streams.info(name)).config.max_bytes).toBe(345_544_320)
       await manager.streams.update(name, { discard: DiscardPolicy.Old })
       await expect(open(variablesOf('changed'))).rejects.toThrow(
         'Stream SLUICE_changed has discard old: set it to new (nats stream edit)',
