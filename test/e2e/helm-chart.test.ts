@@ -6,6 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { variables } from '../../src/config/variables.ts'
 import { setPassword } from '../../src/identity/passwords/password-file.ts'
 import { makeCertificateFolder } from '../../src/identity/certificates/certificate-folder.ts'
 import { startSluice } from '../helpers/sluice-process.ts'
@@ -31,6 +32,23 @@ const full = {
   'persistence.storageClass': 'replicated',
 }
 
+const nodes = {
+  ...least,
+  ...byCertificate,
+  'nats.url': String.raw`tls://nats-0:4222\,tls://nats-1:4222`,
+}
+const fullNodes = {
+  ...nodes,
+  'nats.monitorUrl': 'http://nats-0:8222',
+  'nats.login.secretName': 'login',
+  'nats.tls.secretName': 'nats-tls',
+  'nats.tls.clientCertificate': 'true',
+  'passwords.inCluster': 'true',
+  'cluster.whenUnsatisfiable': 'DoNotSchedule',
+  'autoscaling.enabled': 'true',
+  'autoscaling.oldestAgeSeconds': '30',
+}
+
 type Values = Readonly<Record<string, string>>
 
 function render(values: Values, verb: readonly string[] = ['template', 'edge']) {
@@ -40,15 +58,17 @@ function render(values: Values, verb: readonly string[] = ['template', 'edge']) 
   return { status, stdout, stderr }
 }
 
+const isVariable = (name: string) => Object.hasOwn(variables, name)
+
 interface Probe {
   readonly httpGet: { readonly path: string; readonly scheme: string }
 }
 
-/** The container of the StatefulSet. */
-function containerOf(manifests: string) {
+/** The container of the StatefulSet, or of the Deployment. */
+function containerOf(manifests: string, ofKind = 'StatefulSet') {
   const documents = parseAllDocuments(manifests).map((document) => document.toJS() as Manifest)
   const [container] =
-    documents.find(({ kind }) => kind === 'StatefulSet')?.spec.template.spec.containers ?? []
+    documents.find(({ kind }) => kind === ofKind)?.spec.template.spec.containers ?? []
   if (!container) throw new Error('there is no container')
   return container
 }
@@ -73,6 +93,8 @@ test.skipIf(!helm).each([
   ['the least', { ...least, ...byCertificate }],
   ['without TLS', { ...least, 'mqtt.plain': 'true', 'mqtt.anonymous': 'true' }],
   ['everything', full],
+  ['the least of a cluster', nodes],
+  ['everything of a cluster', fullNodes],
 ])('helm (skipped without helm) lints and renders values: %s', async (_, values) => {
   expect(render(values, ['lint', '--strict'])).toMatchObject({ status: 0 })
   const { stdout, stderr } = render(values)
@@ -105,6 +127,46 @@ test.skipIf(!helm).each<[string, Values, RegExp]>([
     { ...least, ...byCertificate, 'serviceMonitor.enabled': 'true' },
     /set serviceMonitor\.tokenSecret\.name/,
   ],
+  ['a volume for nodes', { ...nodes, 'persistence.storageClass': 'c' }, /nodes .* have no volumes/],
+  ['keys in a file', { ...nodes, 'accessKeys.secretName': 'k' }, /sluice cluster import/],
+  ['passwords in a file', { ...nodes, 'passwords.secretName': 'p' }, /passwords\.inCluster=true/],
+  [
+    'two logins at NATS',
+    { ...nodes, 'nats.url': 'nats://u:p@n:4222', 'nats.login.secretName': 'l' },
+    /nats\.url has a user/,
+  ],
+  [
+    'a NATS certificate without CA',
+    { ...nodes, 'nats.tls.clientCertificate': 'true' },
+    /needs nats\.tls\.secretName/,
+  ],
+  [
+    'more pods at least than at most',
+    { ...nodes, 'autoscaling.enabled': 'true', 'autoscaling.minReplicas': '9' },
+    /minReplicas 9 is more than autoscaling\.maxReplicas 6/,
+  ],
+  [
+    'a scaler without a metric',
+    { ...nodes, 'autoscaling.enabled': 'true', 'autoscaling.cpuUtilization': '0' },
+    /has nothing to go by/,
+  ],
+  ['too short a stop', { ...nodes, terminationGracePeriodSeconds: '10' }, /at least 20/],
+  [
+    'several pods without NATS',
+    { ...least, ...byCertificate, 'autoscaling.enabled': 'true' },
+    /autoscaling\.enabled needs nats\.url/,
+  ],
+  [
+    'a login at no server',
+    { ...least, ...byCertificate, 'nats.login.secretName': 'l' },
+    /need nats\.url/,
+  ],
+  ['what is no NATS server', { ...nodes, 'nats.url': 'http://n' }, /nats\/url|nats\.url/],
+  [
+    'NATS as a variable',
+    { ...least, ...byCertificate, 'variables.SLUICE_NATS_URL': 'nats://n' },
+    /set nats\.\* instead/,
+  ],
   ['a misspelt value', { ...least, 'mqtt.tsl.secretName': 'x' }, /tsl/],
   ['a number as a variable', { ...least, 'variables.SLUICE_DRAIN_MS': '1' }, /SLUICE_DRAIN_MS/],
 ])('helm (skipped without helm) refuses %s', (_, values, reason) => {
@@ -112,6 +174,34 @@ test.skipIf(!helm).each<[string, Values, RegExp]>([
   expect(status).toBe(1)
   expect(stderr).toMatch(reason)
 })
+
+test.skipIf(!helm)(
+  'nodes of a cluster (skipped without helm) have no volume and no StatefulSet',
+  () => {
+    const { stdout } = render(fullNodes)
+    const kinds = parseAllDocuments(stdout).map((document) => (document.toJS() as Manifest).kind)
+    expect(kinds.toSorted()).toEqual([
+      'Deployment',
+      'HorizontalPodAutoscaler',
+      'PodDisruptionBudget',
+      'Service',
+      'Service',
+      'ServiceAccount',
+    ])
+    const environment = Object.fromEntries(
+      containerOf(stdout, 'Deployment').env.map(({ name, value }) => [name, value]),
+    )
+    expect(environment).toMatchObject({
+      SLUICE_NATS_URL: 'tls://nats-0:4222,tls://nats-1:4222',
+      SLUICE_NATS_MONITOR_URL: 'http://nats-0:8222',
+      SLUICE_CLUSTER_NAME: 'sluice',
+      SLUICE_NATS_CREDENTIALS_FILE: '/secrets/nats-login/nats.creds',
+      SLUICE_NATS_CA_FILE: '/secrets/nats-tls/ca.crt',
+      SLUICE_NATS_KEY_FILE: '/secrets/nats-tls/tls.key',
+    })
+    expect(Object.keys(environment).filter((name) => !isVariable(name))).toEqual([])
+  },
+)
 
 test.skipIf(!helm)(
   'the engine starts with what the chart sets (skipped without helm), and its probes answer',
