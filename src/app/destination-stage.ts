@@ -14,7 +14,7 @@ import type { Stages } from './stages.ts'
 
 interface DestinationStageDependencies extends Pick<
   AppDependencies,
-  'config' | 'clock' | 'logger'
+  'config' | 'clock' | 'logger' | 'shared'
 > {
   readonly httpHosts: HttpHosts
   readonly httpPoster: HttpPoster
@@ -53,6 +53,8 @@ export function openDestinations(
         },
         {
           folder: path.join(dataDir, 'destinations'),
+          // A lab enables its own without asking, so it shares none.
+          records: mode === 'lab' ? undefined : dependencies.shared?.destinations,
           needsConfirmation: mode !== 'lab',
         },
       ),

@@ -19,6 +19,11 @@ import {
 } from '../identity/policies/shared-policies.ts'
 import type { OpenRecords } from '../registry/records.ts'
 import { createOpenSharedRecords } from '../registry/shared-records.ts'
+import type { DestinationRecords } from '../rules/destinations/destination-book.ts'
+import {
+  createSharedDestinations,
+  destinationKind,
+} from '../rules/destinations/shared-destinations.ts'
 import { createSharedRules, ruleKind } from '../rules/shared-rules.ts'
 import type { RuleSource } from '../rules/rule-source.ts'
 import type { SecretSource } from '../storage/reloaded-file.ts'
@@ -40,6 +45,8 @@ export interface SharedSources {
   readonly accessKeys: SecretSource
   readonly openRecords: OpenRecords
   readonly openMappings: OpenMappings
+  /** Topic rule destinations. */
+  readonly destinations: DestinationRecords
   /** Whether the store cannot be reached, so that changes are refused. */
   readonly isLost: () => boolean
   close(): void
@@ -99,6 +106,7 @@ function sourcesOf(
       const node = `${hostname()}:${randomUUID()}`
       return openClusterMappings(parts, { state, leases, node })
     },
+    destinations: createSharedDestinations({ view: state.view(destinationKind), logger }),
     isLost: () => [state, leases].some((each) => each.lostReason() !== undefined),
     close() {
       leases.close()

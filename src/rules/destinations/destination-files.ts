@@ -122,14 +122,20 @@ async function readOne(file: string): Promise<StoredDestination | string | undef
   try {
     const read = await readPlainFile(file, fileBytesMax)
     if (read === undefined) return undefined
-    const stored: unknown = JSON.parse(read.bytes.toString())
-    const isOfInfluxdb = typeof stored === 'object' && stored !== null && 'influxdb' in stored
-    const schema = isOfInfluxdb ? influxdbSchema : httpSchema
-    if (!Value.Check(schema, stored)) throw schemaProblem(Value.Errors(schema, stored))
+    const stored = parseDestination(read.bytes)
     if (path.basename(file) === `${stored.uuid}.json`) return stored
     // A copy would come back when the destination is deleted.
     return `${file}: its uuid is ${stored.uuid}, which is not the name of the file`
   } catch (thrown) {
     return `${file}: ${messageOf(thrown)}`
   }
+}
+
+/** @throws what is wrong with the text of a destination */
+export function parseDestination(text: Buffer): StoredDestination {
+  const stored: unknown = JSON.parse(text.toString())
+  const isOfInfluxdb = typeof stored === 'object' && stored !== null && 'influxdb' in stored
+  const schema = isOfInfluxdb ? influxdbSchema : httpSchema
+  if (!Value.Check(schema, stored)) throw schemaProblem(Value.Errors(schema, stored))
+  return stored
 }

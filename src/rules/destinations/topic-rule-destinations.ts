@@ -5,8 +5,8 @@ import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createConfirmationRequests } from './confirmation-requests.ts'
 import type { ConfirmationRequest, ConfirmationRequests } from './confirmation-requests.ts'
-import { openDestinationBook } from './destination-book.ts'
-import type { DestinationBook } from './destination-book.ts'
+import { createDestinationBook, openDestinationBook } from './destination-book.ts'
+import type { DestinationBook, DestinationRecords } from './destination-book.ts'
 import { isInfluxdb } from './destination-files.ts'
 import type { StoredDestination, StoredHttpDestination } from './destination-files.ts'
 import { createInfluxdbDestinations } from './influxdb-destinations.ts'
@@ -73,6 +73,8 @@ interface DestinationsDependencies extends InfluxdbDestinationsDependencies {
 
 interface DestinationsOptions {
   readonly folder: string
+  /** In place of the folder, what nodes of a cluster share. */
+  readonly records?: DestinationRecords | undefined
   /** The lab enables all of them at once, and asks nobody. */
   readonly needsConfirmation: boolean
 }
@@ -88,7 +90,9 @@ export async function openTopicRuleDestinations(
   dependencies: DestinationsDependencies,
   options: DestinationsOptions,
 ): Promise<TopicRuleDestinations> {
-  const book = await openDestinationBook(dependencies, options.folder)
+  const book = options.records
+    ? createDestinationBook(options.records)
+    : await openDestinationBook(dependencies, options.folder)
   const view = createDestinationView(dependencies)
   const asking = createAsking(dependencies, book)
   const find = (arn: string): StoredDestination | undefined => {
@@ -179,20 +183,13 @@ function createAsking(dependencies: DestinationsDependencies, book: DestinationB
     else logger.warn({ confirmationUrl, problem }, `an endpoint could not be asked ${text}`)
     const statusReason =
       problem === undefined ? awaiting : `The request for a confirmation failed: ${problem}`
-    await book.inTurn(async () => {
+    const note = async () => {
       const stored = book.byToken(confirmationToken)
-      if (
-        stored?.uuid !== uuid ||
-        stored.token !== confirmationToken ||
-        stored.status !== 'IN_PROGRESS'
-      )
-        return
-      const wasRequested = problem === undefined
-      // The next start asks again when this cannot be written.
-      await book
-        .write({ ...stored, statusReason, wasRequested })
-        .catch((thrown: unknown) => logger.error(messageOf(thrown)))
-    })
+      if (stored?.uuid !== uuid || stored.status !== 'IN_PROGRESS') return
+      await book.write({ ...stored, statusReason, wasRequested: problem === undefined })
+    }
+    // The next start asks again when this cannot be written.
+    await book.inTurn(note).catch((thrown: unknown) => logger.error(messageOf(thrown)))
   }
 
   function ask(stored: StoredHttpDestination): void {
@@ -208,6 +205,10 @@ function createAsking(dependencies: DestinationsDependencies, book: DestinationB
     })
   }
 
+  // Another node may have confirmed or deleted what this one asks for.
+  book.onChange((uuid) => {
+    if (book.byUuid(uuid)?.status !== 'IN_PROGRESS') requests.cancel(uuid)
+  })
   return {
     ...requests,
     ask,
@@ -283,6 +284,8 @@ function createCreation(
           if (book.byUrl(confirmationUrl) === undefined) await createNow(confirmationUrl)
         })
       } catch (thrown) {
+        // Another node was faster.
+        if (book.byUrl(confirmationUrl) !== undefined) return
         logger.error(
           { confirmationUrl, reason: messageOf(thrown) },
           'the topic rule destination of a rule could not be made: make it by hand',
@@ -330,6 +333,7 @@ function createUpdates(
 
   return {
     async update(arn, status, confirmBase) {
+      await book.caughtUp()
       const found = find(arn)
       if (found !== undefined && isInfluxdb(found)) {
         await influxdb.update(found, status)
@@ -347,6 +351,7 @@ function createUpdates(
         if (!isInfluxdb(stored)) asking.cancel(stored.uuid)
       }),
     confirm: async (token) => {
+      await book.caughtUp()
       // Anyone may ask for this: a wrong token takes no turn.
       confirmable(token)
       await book.change(async () => {

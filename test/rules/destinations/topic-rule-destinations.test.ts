@@ -1,93 +1,10 @@
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { createHttpHosts } from '../../../src/aws/http/http-hosts.ts'
-import type { HttpAnswer, HttpPostRequest } from '../../../src/aws/http/http-poster.ts'
-import { openTopicRuleDestinations } from '../../../src/rules/destinations/topic-rule-destinations.ts'
-import { createMemoryLogger } from '../../../src/telemetry/telemetry.ts'
-import { createManualClock } from '../../helpers/manual-clock.ts'
+import { describe, expect, test } from 'vitest'
+
+import { answer, accepted, createGate, dayMs, open, refused, url } from './destination-parts.ts'
 
 /** Topic rule destinations: who agrees, what is kept, and what a record waits for. */
-
-const url = 'https://example.com/hook'
-const arnOf = (resource: string) =>
-  `arn:aws:iot:eu-central-1:123456789012:ruledestination/${resource}`
-const answer = (status: number): HttpAnswer => ({
-  status,
-  reason: '',
-  header: () => undefined,
-  body: Buffer.alloc(0),
-})
-const taken = (): Promise<HttpAnswer> => Promise.resolve(answer(200))
-const accepted = (): Promise<string | undefined> => Promise.resolve(undefined)
-const refused = () => Promise.resolve('the token is refused')
-const dayMs = 86_400_000
-
-interface Confirmation {
-  readonly arn: string
-  readonly confirmationToken: string
-  readonly enableUrl: string
-  readonly messageType: string
-}
-
-/** An answer that comes when the test says so. */
-function createGate() {
-  const resolves: ((value: undefined) => void)[] = []
-  const opened = new Promise<undefined>((resolve) => resolves.push(resolve))
-  return { opened, open: () => resolves[0]?.(undefined) }
-}
-
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-destinations-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
-
-async function open({ folder, isLab = false }: { folder?: string; isLab?: boolean } = {}) {
-  const own = folder ?? (await temporaryFolder())
-  const clock = createManualClock()
-  const asked: HttpPostRequest[] = []
-  const lines: string[] = []
-  let answering = taken
-  let probing = accepted
-  const options = { folder: path.join(own, 'destinations'), needsConfirmation: !isLab }
-  const destinations = await openTopicRuleDestinations(
-    {
-      poster: {
-        post(request) {
-          asked.push(request)
-          return answering()
-        },
-      },
-      ...createHttpHosts({ hosts: [], isLab }),
-      probeInfluxdb: isLab ? undefined : () => probing(),
-      arnOf,
-      confirmBaseOf: (known = 'http://localhost:8080') => known,
-      clock,
-      logger: createMemoryLogger((line) => lines.push(String(line['msg']))),
-    },
-    options,
-  )
-  onTestFinished(() => destinations.close())
-  /** Resolves when the requests under way have been answered and noted. */
-  const settle = async () => {
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
-    await destinations.update('none', 'ENABLED').catch(() => undefined)
-  }
-  return {
-    ...destinations,
-    folder: own,
-    filesFolder: options.folder,
-    clock,
-    asked,
-    lines,
-    settle,
-    confirmation: (index = 0) => JSON.parse(asked[index]?.body.toString() ?? '{}') as Confirmation,
-    answerWith: (next: () => Promise<HttpAnswer>) => (answering = next),
-    probeWith: (next: () => Promise<string | undefined>) => (probing = next),
-  }
-}
 
 describe('a destination', () => {
   test('is asked for in the form of AWS, and is enabled by its token', async () => {
