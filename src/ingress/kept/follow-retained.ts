@@ -12,7 +12,7 @@ interface FollowRetainedDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn'>
   readonly log: Pick<LimitedLog, 'error'>
-  readonly topics: Pick<ReturnType<typeof createSharedTopics>, 'told' | 'present'>
+  readonly topics: Pick<ReturnType<typeof createSharedTopics>, 'told' | 'present' | 'topicOf'>
   /** @throws SluiceError: the value is none of this release */
   readonly decode: (value: Buffer) => RetainedMessage
 }
@@ -37,7 +37,7 @@ export function followRetained(dependencies: FollowRetainedDependencies) {
   let stop: (() => void) | undefined
 
   function removed(key: string, revision: number): void {
-    const topic = topicOf.get(key)
+    const topic = topicOf.get(key) ?? topics.topicOf(key)
     if (topic === undefined) return
     topicOf.delete(key)
     begun?.delete(topic)

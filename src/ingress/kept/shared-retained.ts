@@ -71,7 +71,7 @@ export async function openSharedRetained(
   const log = createLimitedLog({ logger, clock })
   const table = createRetainedMessages(clock, limits)
   const write = createWrite(values, clock)
-  const topics = createSharedTopics({ table, write })
+  const topics = createSharedTopics({ table, write, keyOf })
   const deadlineOf = createDeadlines(clock)
   const decode = (value: Buffer): RetainedMessage => {
     const row = decodeMessage(rowKey(rowNumber), value)
@@ -221,10 +221,12 @@ function createAsking({ table, topics, clock, log, lostReason, dropped }: Storin
   }
 }
 
+const keyOf = (topic: string): string => valueKeyOf('topic', topic)
+
 /** @returns a function that writes a row, or removes what the topic has */
 function createWrite(values: LastValues, clock: Clock) {
   return async (topic: string, row: MessageRow | undefined): Promise<number> => {
-    const key = valueKeyOf('topic', topic)
+    const key = keyOf(topic)
     const value = row && encodeMessage(rowNumber, row)
     for (let attempt = 1; ; attempt += 1) {
       const leftMs = (row?.expiresAtMs ?? Number.POSITIVE_INFINITY) - clock.wallMs()

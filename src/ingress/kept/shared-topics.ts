@@ -24,12 +24,17 @@ export interface SharedTopics<Value> {
   told(topic: string, message: RetainedMessage | undefined, revision: number): void
   /** The store has told everything up to this revision, by these topics. */
   present(toldTopics: ReadonlySet<string>, revision: number): void
+  /** The topic of a key, while it is not as the store has it. */
+  readonly topicOf: (key: string) => string | undefined
   /** Topics with a write that is under way. */
   readonly writingCount: number
+  readonly unsettledCount: number
 }
 
 interface SharedTopicsDependencies<Value> {
   readonly table: Pick<RetainedTable, 'get' | 'put' | 'list'>
+  /** The key of a topic in the store. */
+  readonly keyOf: (topic: string) => string
   /** @returns the revision */
   readonly write: (topic: string, value: Value) => Promise<number>
 }
@@ -59,21 +64,24 @@ interface Topic<Value> {
 export function createSharedTopics<Value>(
   dependencies: SharedTopicsDependencies<Value>,
 ): SharedTopics<Value> {
-  const { table } = dependencies
+  const { table, keyOf } = dependencies
   const topics = new Map<string, Topic<Value>>()
+  /** A removal is told by its key alone, also that of a topic that had no message. */
+  const keys = new Map<string, string>()
   let lastNumber = 0
 
   function open(name: string): Topic<Value> {
     const found = topics.get(name)
     if (found) return found
-    const known = { message: table.get(name), revision: 0 }
-    const unwritten = { revision: 0, newest: 0, shown: 0, isWriting: false, holds: 0 }
-    const opened: Topic<Value> = { name, known, ...unwritten, wish: undefined }
+    const opened = newTopic<Value>(name, table.get(name))
     topics.set(name, opened)
+    keys.set(keyOf(name), name)
     return opened
   }
   const settle = (topic: Topic<Value>): void => {
-    if (isSettled(topic, table)) topics.delete(topic.name)
+    if (!isSettled(topic, table)) return
+    topics.delete(topic.name)
+    keys.delete(keyOf(topic.name))
   }
   const writing = createWriting(dependencies, settle)
 
@@ -100,10 +108,7 @@ export function createSharedTopics<Value>(
     },
     told(name, message, revision) {
       const topic = topics.get(name)
-      if (!topic) {
-        put(table, name, message)
-        return
-      }
+      if (!topic) return put(table, name, message)
       topic.known = { message, revision }
       settle(topic)
     },
@@ -119,10 +124,19 @@ export function createSharedTopics<Value>(
         settle(topic)
       }
     },
+    topicOf: (key) => keys.get(key),
+    get unsettledCount() {
+      return topics.size
+    },
     get writingCount() {
       return writing.count
     },
   }
+}
+
+function newTopic<Value>(name: string, message: RetainedMessage | undefined): Topic<Value> {
+  const unwritten = { revision: 0, newest: 0, shown: 0, isWriting: false, holds: 0 }
+  return { name, known: { message, revision: 0 }, ...unwritten, wish: undefined }
 }
 
 /** Makes the writes of each topic, one after the other. */
