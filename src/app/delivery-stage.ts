@@ -108,8 +108,10 @@ export async function startDeliveryStage(
     return lanes?.manage(parts) ?? createManagedOutbox({ ...parts, outbox })
   }
   const seen = { sentStreams: producer.streams, inspection: lab?.inspection, lanes, manage }
-  return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...recorded }
+  return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...statusOf(lanes), ...recorded }
 }
+
+const statusOf = (lanes: LanesStage | undefined) => ({ clusterStatus: lanes?.status })
 
 /** The outbox of the data folder; in a cluster, what this node has of the log in its place. */
 async function openRecordsOf(

@@ -1,4 +1,6 @@
 import { Command } from 'commander'
+import { endpointNotes, endpointOption } from './engine/engine-api.ts'
+import type { ClusterStatusOptions } from './engine/show-cluster.ts'
 import { withCluster } from './cluster/with-cluster.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
@@ -6,8 +8,9 @@ import type { Host } from './terminal/host.ts'
 export function clusterCommand(host: Host): Command {
   const command = new Command('cluster')
     .description(
-      'move rules, mappings, policies and identities between a folder and a cluster on NATS',
+      'show a cluster on NATS, and move rules, mappings, policies and identities between it and a folder',
     )
+    .addCommand(statusCommand(host))
     .addCommand(importCommand(host))
     .addCommand(exportCommand(host))
   return addMoreHelp(command, host, {
@@ -16,7 +19,26 @@ export function clusterCommand(host: Host): Command {
         'registry/certificates/ and event-source/mappings/, as the files of one engine do. What is ' +
         'not there is passed over.',
     ],
-    examples: ['sluice cluster import ./from-one-engine', 'sluice cluster export ./copy'],
+    examples: [
+      'sluice cluster status',
+      'sluice cluster import ./from-one-engine',
+      'sluice cluster export ./copy',
+    ],
+  })
+}
+
+function statusCommand(host: Host): Command {
+  const command = new Command('status')
+    .description('show nodes, lanes and log of a cluster; exit code 1 when something is wrong')
+    .option('--json', 'one JSON object', false)
+    .option(...endpointOption)
+    .action(async (options: ClusterStatusOptions) => {
+      const { showCluster } = await import('./engine/show-cluster.ts')
+      await showCluster(host, options)
+    })
+  return addMoreHelp(command, host, {
+    notes: [...endpointNotes, 'Any node of the cluster answers for all.'],
+    examples: ['sluice cluster status', 'sluice cluster status --json'],
   })
 }
 

@@ -104,6 +104,55 @@ test('sluice clients lists, shows and disconnects', async () => {
   await expect(output('--disconnect')).rejects.toThrow('--disconnect needs the id of a client')
 })
 
+test('sluice cluster status shows nodes and log, and ends with 1 when something is wrong', async () => {
+  const state = { problems: ['NATS server nats-1 is offline.'] }
+  const clusterStatus = async () => ({
+    cluster: 'plant',
+    node: 'edge-1-a',
+    nodes: [
+      { node: 'edge-1-a', host: 'edge-1', release: '0.1.0', silentMs: 0.4, lanesOwned: 1 },
+      { node: 'old', silentMs: 2_500, lanesOwned: 0 },
+    ],
+    lanes: [
+      { lane: 0, owner: 'edge-1-a', records: 1_200, bytes: 9, silentMs: 1 },
+      { lane: 1, owner: undefined, records: 34, bytes: 9, silentMs: 1 },
+    ],
+    log: {
+      stream: 'SLUICE_plant',
+      leader: 'nats-0',
+      followers: [{ server: 'nats-1', isOnline: false, isCurrent: false, lag: 4 }],
+      replicas: 3,
+      bytes: 1,
+      bytesMax: 1_073_741_824,
+      connectedTo: { server: 'nats-0', version: '2.15.2' },
+    },
+    problems: state.problems,
+  })
+  const run = await commandsFor(await startServer({ dependencies: { clusterStatus } }), false)
+  const bad = run('cluster', 'status')
+  await bad.done
+  expect(bad.written.stdout).toBe(`cluster plant
+
+  node    release  up  heard  lanes  records waiting
+* edge-1    0.1.0   ?    0 s      1            1,200
+  old           ?   ?    2 s      0                0
+
+lanes  1 of 2 have an owner; 1,234 records wait
+log    SLUICE_plant led by nats-0, nats-1 offline
+       1 MiB of 1,024 MiB, NATS 2.15.2
+
+NATS server nats-1 is offline.
+`)
+  expect(bad.exitCode()).toBe(1)
+  state.problems = []
+  const good = run('cluster', 'status', '--json')
+  await good.done
+  expect(good.exitCode()).toBe(0)
+  expect(JSON.parse(good.written.stdout)).toMatchObject({ nodes: [{ silentMs: 0 }, {}] })
+  const alone = await commandsFor(await startServer(), false)
+  await expect(alone('cluster', 'status').done).rejects.toThrow('is no part of a cluster')
+})
+
 test('sluice stats counts what became of messages, and says what waits', async () => {
   const { engine, output } = await openServer()
   for (const n of [0, 1]) await engine.ingest(messageWith({ payload: { n } }))

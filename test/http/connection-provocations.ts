@@ -5,7 +5,7 @@ import {
 } from '@aws-sdk/client-iot-data-plane'
 import { absentClients } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
-import { http } from './provocation.ts'
+import { fails, http } from './provocation.ts'
 import type { Call, Provocations } from './provocation.ts'
 
 const absentBroker = {
@@ -34,6 +34,13 @@ const brokerThatSays = (outcome: 'notAllowed' | 'notConfirmed') => () => ({
 export const connectionProvocations = (
   dataErrors: (call: Call, invalid: Call, otherMethod: Call) => Provocations[string],
 ): Provocations => ({
+  GetCluster: {
+    ResourceNotFoundException: { call: http('GET', '/v1/cluster') },
+    InternalException: {
+      call: http('GET', '/v1/cluster'),
+      dependencies: () => ({ clusterStatus: fails }),
+    },
+  },
   GetConnection: {
     ...dataErrors(connectionOf('c'), connectionOf('$c'), http('PUT', '/connections/c')),
     ResourceNotFoundException: { call: connectionOf('c') },

@@ -4,11 +4,15 @@ import { hostname } from 'node:os'
 import path from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
+import { version } from '../../base/version.ts'
 import { createLanes } from '../../cluster/lanes/lanes.ts'
 import type { Lanes } from '../../cluster/lanes/lanes.ts'
 import { createClusterOutbox } from '../../cluster/operators/cluster-outbox.ts'
 import type { ClusterOutboxDependencies } from '../../cluster/operators/cluster-outbox.ts'
 import type { ReplicatedLog } from '../../cluster/log/replicated-log.ts'
+import { encodeAboutNode } from '../../cluster/operators/about-node.ts'
+import { createClusterStatus } from '../../cluster/operators/cluster-status.ts'
+import type { ClusterStatus, LogStatus } from '../../cluster/operators/cluster-status.ts'
 import type { NodeRequests } from '../../cluster/operators/node-requests.ts'
 import type { Config } from '../../config/config.ts'
 import { openOutbox } from '../../outbox/outbox.ts'
@@ -30,6 +34,8 @@ export interface ClusterRecords {
     deadLetterBytes: () => number,
   ) => Promise<ReplicatedLog>
   readonly requests: NodeRequests
+  /** How its stream is. Undefined: it has none. */
+  readonly logStatus?: (() => Promise<LogStatus>) | undefined
 }
 
 interface LanesStageDependencies {
@@ -53,6 +59,8 @@ export interface LanesStage extends Pick<
   Lanes,
   'outbox' | 'guardCalls' | 'guardSender' | 'isLost'
 > {
+  /** What operators see of the cluster. */
+  readonly status: () => Promise<ClusterStatus>
   /** What operators ask the outbox of the cluster. Answers other nodes, too, from here on. */
   manage(parts: Pick<ClusterOutboxDependencies, 'engine' | 'deliveryOf'>): ManagedOutbox
   /** Takes part. Resolves when it is known who has which lane: it waits for the log. */
@@ -82,7 +90,7 @@ const handOverMsMin = 2_000
  */
 export async function openLanesStage(
   { config, logger, clock }: LanesStageDependencies,
-  { openLog, requests, metrics, directory, hasRule, drain }: LanesStageParts,
+  { openLog, requests, logStatus, metrics, directory, hasRule, drain }: LanesStageParts,
   stages: Stages,
 ): Promise<LanesStage> {
   const clusterMetrics = createClusterMetrics(metrics.registry)
@@ -105,8 +113,13 @@ export async function openLanesStage(
     (it) => it.close(),
   )
   const node = `${hostname().replaceAll(/[^\w-]/g, '-')}-${randomUUID()}`
+  const about = encodeAboutNode({
+    host: hostname(),
+    release: version,
+    startedAtMs: Math.round(clock.wallMs()),
+  })
   const lanes = stages.add(
-    createLanes({ log, outbox, clock, logger, metrics: clusterMetrics }, { node }),
+    createLanes({ log, outbox, clock, logger, metrics: clusterMetrics }, { node, about }),
     async (it) => {
       const ending = new AbortController()
       // What cannot be handed over in time is taken by others when its lease has run out.
@@ -124,6 +137,7 @@ export async function openLanesStage(
     guardCalls: (calls) => lanes.guardCalls(calls),
     guardSender: (sender) => lanes.guardSender(sender),
     isLost: () => lanes.isLost(),
+    status: createClusterStatus({ lanes, logStatus }, config.cluster?.name ?? ''),
     manage(parts) {
       const managed = createClusterOutbox({ ...parts, lanes, outbox, requests, clock, limits })
       stages.add(managed.serve(), (stop) => stop())

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { openLog } from '../../cluster/log/open-log.ts'
 import type { Nats } from '../../cluster/nats/open-nats.ts'
+import { readLogStatus } from '../../cluster/operators/read-log-status.ts'
 import { createNatsNodeRequests } from '../../cluster/operators/nats-node-requests.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
@@ -30,5 +31,6 @@ export function natsRecords(
     openLog: (metrics, deadLetterBytes) =>
       openLog({ ...dependencies, metrics }, nats, { ...options, deadLetterBytes }, signal),
     requests: createNatsNodeRequests(nats.connection, cluster),
+    logStatus: () => readLogStatus(nats, cluster),
   }
 }

@@ -26,7 +26,7 @@ const liveMs = 10_000
 /** Lanes are looked at after each change, and so often in any case. */
 const lookMs = 1_000
 /** The notices of this node come back from the log: without them, it cannot be reached. */
-const silentMs = 6_000
+const silentMsMax = 6_000
 /** Nodes that are remembered. Dead ones are forgotten before. */
 const nodesMax = 1_000
 
@@ -38,6 +38,26 @@ interface SeenLane {
   readonly seenMs: number
 }
 
+/** A live node. */
+export interface LiveNode {
+  readonly name: string
+  /** What it tells of itself, as its release wrote it. Empty: it tells nothing. */
+  readonly about: Uint8Array
+  /** Since its last notice. */
+  readonly silentMs: number
+}
+
+/** A lane as it was last told. */
+export interface LaneView {
+  readonly lane: number
+  /** Undefined: a later release wrote it, or it is damaged. */
+  readonly state: LaneState | undefined
+  /** Since this node has seen its last progress. */
+  readonly silentMs: number
+  /** Whether it has no owner, or one that was silent for longer than its lease. */
+  readonly isFree: boolean
+}
+
 interface LaneOwnership {
   /** The lanes that are owned now. */
   readonly owned: ReadonlyMap<number, OwnedLane>
@@ -45,6 +65,10 @@ interface LaneOwnership {
   states(): readonly LaneState[]
   /** The names of live nodes, this one among them. */
   nodes(): readonly string[]
+  /** The live nodes with what they tell of themselves. */
+  members(): readonly LiveNode[]
+  /** All lanes that are known, in order. */
+  views(): readonly LaneView[]
   /** The node that owns a lane, as it was last told. */
   ownerOf(lane: number): string | undefined
   /** Whether the log has told nothing for some time. */
@@ -66,14 +90,18 @@ interface LaneOwnershipDependencies {
   readonly own: (acquired: Acquired) => OwnedLane
 }
 
-/** @param node its name, which no other process ever has: letters, digits, `-` and `_` */
+/**
+ * @param node its name, which no other process ever has: letters, digits, `-` and `_`
+ * @param about what it tells the others of itself
+ */
 export function createLaneOwnership(
   dependencies: LaneOwnershipDependencies,
   node: string,
+  about: Uint8Array = new Uint8Array(),
 ): LaneOwnership {
   const { log, clock, limitedLog } = dependencies
   const lanes = createSeenLanes(dependencies, node)
-  const live = createLiveNodes(clock, node)
+  const live = createLiveNodes(clock, { name: node, about })
   const ending = new AbortController()
   const { signal } = ending
   const own = createOwnLanes({ ...dependencies, lanes, node, seen, look, signal })
@@ -102,7 +130,7 @@ export function createLaneOwnership(
 
   async function announce(): Promise<void> {
     try {
-      await log.announce(node, new Uint8Array())
+      await log.announce(node, about)
     } catch (thrown) {
       if (signal.aborted) return
       const reason = messageOf(thrown)
@@ -114,8 +142,10 @@ export function createLaneOwnership(
     owned,
     states: lanes.states,
     nodes: () => live.names(),
+    members: () => live.members(),
+    views: () => lanes.views(),
     ownerOf: (lane) => lanes.get(lane)?.state?.owner,
-    isSilent: () => heardMs !== undefined && clock.monotonicMs() - heardMs > silentMs,
+    isSilent: () => heardMs !== undefined && clock.monotonicMs() - heardMs > silentMsMax,
     lost: (lane) => own.lost(lane),
     async start() {
       heardMs = clock.monotonicMs()
@@ -246,6 +276,16 @@ function createSeenLanes(
     get: (lane: number) => lanes.get(lane),
     areKnown: () => lanes.size === laneCount,
     states: () => [...lanes.values()].flatMap(({ state }) => state ?? []),
+    views(): readonly LaneView[] {
+      const nowMs = clock.monotonicMs()
+      return [...lanes]
+        .toSorted(([left], [right]) => left - right)
+        .map(([lane, { state, seenMs }]) => {
+          const silentMs = nowMs - seenMs
+          const isFree = state?.owner === undefined || silentMs >= leaseMs
+          return { lane, state, silentMs, isFree }
+        })
+    },
     /** @returns false when it is no news */
     note({ lane, revision, data }: LaneProgress): boolean {
       const known = lanes.get(lane)
@@ -272,29 +312,38 @@ function createSeenLanes(
 }
 
 /** The nodes that have said lately that they live. */
-function createLiveNodes(clock: Pick<Clock, 'monotonicMs'>, self: string) {
-  const noticedMs = new Map<string, number>()
+function createLiveNodes(
+  clock: Pick<Clock, 'monotonicMs'>,
+  self: { readonly name: string; readonly about: Uint8Array },
+) {
+  const notices = new Map<string, { readonly atMs: number; readonly about: Uint8Array }>()
 
-  function names(): readonly string[] {
-    const sinceMs = clock.monotonicMs() - liveMs
-    const others = [...noticedMs].filter(([name, atMs]) => atMs > sinceMs && name !== self)
-    return [self, ...others.map(([name]) => name)].toSorted()
+  function members(): readonly LiveNode[] {
+    const nowMs = clock.monotonicMs()
+    const others = [...notices]
+      .map(([name, { atMs, about }]) => ({ name, about, silentMs: nowMs - atMs }))
+      .filter(({ name, silentMs }) => silentMs < liveMs && name !== self.name)
+    const own = { ...self, silentMs: 0 }
+    return [own, ...others].toSorted((left, right) => (left.name < right.name ? -1 : 1))
   }
+
+  const names = () => members().map(({ name }) => name)
 
   return {
     names,
+    members,
     noticed({ node, data }: NodeNotice): void {
-      noticedMs.delete(node)
-      if (data !== undefined) noticedMs.set(node, clock.monotonicMs())
-      for (const oldest of noticedMs.keys()) {
-        if (noticedMs.size <= nodesMax) break
-        noticedMs.delete(oldest)
+      notices.delete(node)
+      if (data !== undefined) notices.set(node, { atMs: clock.monotonicMs(), about: data })
+      for (const oldest of notices.keys()) {
+        if (notices.size <= nodesMax) break
+        notices.delete(oldest)
       }
     },
     /** How many lanes this node is to own, and from which on it takes them. */
     shareOf(): { readonly share: number; readonly first: number } {
       const all = names()
-      const place = all.indexOf(self)
+      const place = all.indexOf(self.name)
       const rest = laneCount % all.length
       const whole = Math.floor(laneCount / all.length)
       const share = place < rest ? whole + 1 : whole

@@ -26,6 +26,7 @@ import type { LaneGuard } from './lane-guard.ts'
 import { actionsOfRule, countsOfRows, createLaneLedger } from './lane-ledger.ts'
 import { createLaneOutbox } from './lane-outbox.ts'
 import { createLaneOwnership } from './lane-ownership.ts'
+import type { LaneView, LiveNode } from './lane-ownership.ts'
 import { createLogAppend } from './log-append.ts'
 import type { LaneState, WaitingRow } from './lane-state.ts'
 import { createLetterOverflow, letterBytesMaxDefault } from './letter-overflow.ts'
@@ -49,6 +50,10 @@ export interface Lanes extends LaneGuard {
   lag(): ReadonlyMap<number, number>
   /** The names of the live nodes of the cluster. */
   nodes(): readonly string[]
+  /** The live nodes with what they tell of themselves. */
+  members(): readonly LiveNode[]
+  /** All lanes that are known, in order. */
+  views(): readonly LaneView[]
   /** This node. */
   readonly node: string
   /** The node that owns a lane, as it was last told; undefined when none does. */
@@ -87,6 +92,8 @@ interface LanesDependencies {
 interface LanesOptions {
   /** The name of this node, which no other process ever has: letters, digits, `-` and `_`. */
   readonly node: string
+  /** What it tells the others of itself. Default: nothing. */
+  readonly about?: Uint8Array | undefined
   /** Bytes of chunks that this node reads ahead. */
   readonly readAheadBytesMax?: number | undefined
   /** Bytes of dead letters that all lanes keep; the oldest ones beyond are dropped. */
@@ -101,6 +108,7 @@ export function createLanes(
   { log, outbox, clock, logger, metrics }: LanesDependencies,
   {
     node,
+    about,
     readAheadBytesMax = readAheadBytesMaxDefault,
     letterBytesMax = letterBytesMaxDefault,
   }: LanesOptions,
@@ -110,7 +118,7 @@ export function createLanes(
   const placed = createPlacedRecords<OwnedLane>((lane) => lane.isOver())
   const budget = createFeedBudget(clock, readAheadBytesMax)
   const ofLanes = { log, outbox, clock, budget, placed, limitedLog, unsaved }
-  const ownership = createOwnership(ofLanes, node)
+  const ownership = createOwnership(ofLanes, node, about)
   const appending = createLogAppend({ log, clock, onDropped: countDropped, metrics })
   const append: Outbox['append'] = (records, options) => appending.append(records, options)
 
@@ -143,6 +151,8 @@ export function createLanes(
     owned: () => [...ownership.owned.keys()].toSorted((left, right) => left - right),
     lag,
     nodes: () => ownership.nodes(),
+    members: () => ownership.members(),
+    views: () => ownership.views(),
     node,
     ownerOf: (lane) => ownership.ownerOf(lane),
     isLost: () => ownership.isSilent(),
@@ -160,6 +170,7 @@ export function createLanes(
 function createOwnership(
   parts: Omit<OwnedLaneDependencies, 'onLost'> & { readonly log: ReplicatedLog },
   node: string,
+  about: Uint8Array | undefined,
 ) {
   const { limitedLog } = parts
   const ownership: ReturnType<typeof createLaneOwnership> = createLaneOwnership(
@@ -168,6 +179,7 @@ function createOwnership(
       own: (acquired) => createOwnedLane({ ...parts, onLost }, acquired),
     },
     node,
+    about,
   )
   function onLost(lane: OwnedLane, reason: string): void {
     limitedLog.warn('lane', { lane: lane.lane, reason }, 'this node delivers a lane no more')

@@ -2,6 +2,8 @@ import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { schemaProblem } from '../../base/schema-problem.ts'
+import { SluiceError } from '../../base/errors.ts'
+import type { ClusterStatus } from '../../cluster/operators/cluster-status.ts'
 import { variables } from '../../config/variables.ts'
 import type { TimedLogLevel } from '../../telemetry/log-levels.ts'
 import { processMetrics } from '../../telemetry/process-metrics.ts'
@@ -9,6 +11,7 @@ import type { Metrics } from '../../telemetry/telemetry.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { epochMs } from '../server/operation.ts'
+import { countSchema } from './record-schemas.ts'
 import { readErrors } from './sluice-api.ts'
 
 /**
@@ -50,6 +53,8 @@ export interface StatusDependencies {
   readonly health: () => Health
   readonly metrics: Pick<Metrics, 'registry'>
   readonly logLevel: Pick<TimedLogLevel, 'current' | 'set'>
+  /** Undefined: the engine is no part of a cluster. */
+  readonly clusterStatus?: (() => Promise<ClusterStatus>) | undefined
 }
 
 const healthSchema = Type.Object({
@@ -82,6 +87,67 @@ const getLive = {
     answer: { description: 'It runs.', schema: Type.Object({ status: Type.Literal('live') }) },
     errors: [],
     access: 'anyone',
+  },
+} satisfies FastifySchema
+
+const nodeSchema = Type.Object({
+  node: Type.String({ description: 'Its name, another one after each start.' }),
+  host: Type.Optional(Type.String()),
+  release: Type.Optional(Type.String()),
+  startedAtMs: Type.Optional(epochMs('By the clock of the node, in epoch milliseconds.')),
+  silentMs: Type.Integer({ minimum: 0, description: 'Since it was last heard of.' }),
+  lanesOwned: countSchema,
+})
+
+const laneSchema = Type.Object({
+  lane: countSchema,
+  owner: Type.Optional(Type.String({ description: 'Absent: no live node delivers it.' })),
+  records: Type.Integer({ minimum: 0, description: 'That wait, as the owner has last told.' }),
+  bytes: countSchema,
+  silentMs: Type.Integer({ minimum: 0, description: 'Since its owner has last told of it.' }),
+})
+
+const logSchema = Type.Object({
+  stream: Type.String(),
+  leader: Type.Optional(Type.String({ description: 'The NATS server; absent: none leads.' })),
+  followers: Type.Array(
+    Type.Object({
+      server: Type.String(),
+      isOnline: Type.Boolean(),
+      isCurrent: Type.Boolean(),
+      lag: Type.Integer({ minimum: 0, description: 'Messages that it is behind.' }),
+    }),
+  ),
+  replicas: countSchema,
+  bytes: countSchema,
+  bytesMax: Type.Integer(),
+  connectedTo: Type.Object(
+    { server: Type.String(), version: Type.String() },
+    { description: 'The NATS server that this node is connected to.' },
+  ),
+})
+
+const getCluster = {
+  operation: {
+    id: 'GetCluster',
+    summary: 'Shows the nodes, the lanes and the log of a cluster, and what is wrong with them.',
+    description:
+      'Any node answers for all, as it has last heard. An engine that is no part of a cluster ' +
+      'answers `ResourceNotFoundException`.',
+    answer: {
+      description: 'The cluster.',
+      schema: Type.Object({
+        cluster: Type.String(),
+        node: Type.String({ description: 'The node that answers.' }),
+        nodes: Type.Array(nodeSchema, { description: 'Those that live, by name.' }),
+        lanes: Type.Array(laneSchema),
+        log: Type.Optional(logSchema),
+        problems: Type.Array(Type.String(), {
+          description: 'What is wrong, one sentence each; empty when nothing is.',
+        }),
+      }),
+    },
+    errors: ['ResourceNotFoundException', 'InternalException'],
   },
 } satisfies FastifySchema
 
@@ -144,15 +210,32 @@ const getMetrics = {
 
 /**
  * For monitoring: `/v1/health` for load balancers, `/v1/live` for supervisors that restart a hung
- * process, `/v1/metrics` for Prometheus, and the level of the log.
+ * process, `/v1/cluster`, `/v1/metrics` for Prometheus, and the level of the log.
  */
 export function addStatusRoutes(
   app: HttpApp,
-  { health, metrics, logLevel }: StatusDependencies,
+  { health, metrics, logLevel, clusterStatus }: StatusDependencies,
 ): void {
   app.get('/v1/live', { schema: getLive }, async (_request, reply) =>
     reply.header('cache-control', 'no-store').send({ status: 'live' as const }),
   )
+
+  app.get('/v1/cluster', { schema: getCluster }, async () => {
+    if (clusterStatus === undefined) {
+      throw new SluiceError(
+        'ResourceNotFoundException',
+        'this engine is no part of a cluster: SLUICE_NATS_URL makes it one',
+      )
+    }
+    const { nodes, lanes, log, ...rest } = await clusterStatus()
+    return {
+      ...rest,
+      nodes: nodes.map((node) => ({ ...node, silentMs: Math.round(node.silentMs) })),
+      lanes: lanes.map((lane) => ({ ...lane, silentMs: Math.round(lane.silentMs) })),
+      log: log && { ...log, followers: [...log.followers] },
+      problems: [...rest.problems],
+    }
+  })
 
   app.get('/v1/log-level', { schema: getLogLevel }, async () => logLevel.current())
 

@@ -217,6 +217,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /v1/rules/stats': onAll('sluice:ListRuleStatistics'),
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
   'GET /v1/outbox': onAll('sluice:GetOutbox'),
+  'GET /v1/cluster': onAll('sluice:GetCluster'),
   'GET /v1/event-source-mappings/:uuid/batches': onAll('sluice:ListMappingBatches'),
   'GET /v1/lab/calls': onAll('sluice:ListLabCalls'),
   'GET /v1/clients': onAll('sluice:ListClients'),

@@ -103,6 +103,16 @@ describe.skipIf(!program.isFound)(`engines of a cluster${why}`, () => {
 
     const create = (ruleName: string, ...of: Parameters<typeof payload>) =>
       one.iot.send(new CreateTopicRuleCommand({ ruleName, topicRulePayload: payload(...of) }))
+    const shown = { status: {} as Record<string, unknown> }
+    await until(async () => {
+      shown.status = await two.ask('/v1/cluster')
+      return (shown.status['problems'] as readonly string[]).length === 0
+    })
+    expect(shown.status).toMatchObject({
+      nodes: [{ release: '0.1.0' }, { release: '0.1.0' }, { release: '0.1.0' }],
+      log: { replicas: 3, followers: [{ isOnline: true }, { isOnline: true }] },
+    })
+
     await create('temps', 'temps/+', '${topic(2)}')
     await create('lacking', 'lacking/+', '${missing}')
     await until(async () => {
