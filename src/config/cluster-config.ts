@@ -21,6 +21,8 @@ export type NatsLogin =
   | { readonly kind: 'none' }
   /** A secret. */
   | { readonly kind: 'password'; readonly user: string; readonly password: string }
+  /** A secret. */
+  | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'credentials' | 'nkey'; readonly file: string }
 
 export interface NatsTls {
@@ -84,9 +86,18 @@ function decoded(text: string): string | undefined {
   }
 }
 
+const loginIn = ({ username, password }: URL) => `${username}:${password}`
+
 function loginOf(read: ClusterVariables, urls: readonly URL[]): NatsLogin {
   const { SLUICE_NATS_CREDENTIALS_FILE: credentials, SLUICE_NATS_NKEY_FILE: nkey } = read
-  const named = urls.find(({ username }) => username !== '')
+  const withLogin = urls.filter((url) => loginIn(url) !== ':')
+  const [named] = withLogin
+  if (named && withLogin.some((url) => loginIn(url) !== loginIn(named))) {
+    throw unusable(
+      'SLUICE_NATS_URL',
+      'its servers have different users, and one login is for all: give each the same, or only one',
+    )
+  }
   const ways = [credentials, nkey, named].filter((way) => way !== undefined)
   if (ways.length > 1) {
     throw new SluiceError(
@@ -99,6 +110,8 @@ function loginOf(read: ClusterVariables, urls: readonly URL[]): NatsLogin {
   if (nkey !== undefined) return { kind: 'nkey', file: path.resolve(nkey) }
   if (named === undefined) return { kind: 'none' }
   const { username, password } = named
+  // As NATS reads it: a name without a password is a token.
+  if (password === '') return { kind: 'token', token: decoded(username) ?? '' }
   return { kind: 'password', user: decoded(username) ?? '', password: decoded(password) ?? '' }
 }
 

@@ -29,6 +29,8 @@ export interface ClusterNode {
   stop(): Promise<void>
   /** As SIGKILL does. */
   kill(): Promise<void>
+  /** Resolves when it is killed: nothing that it promised comes then. */
+  readonly killed: Promise<void>
 }
 
 interface ClusterNodeParts {
@@ -122,6 +124,7 @@ export async function startClusterNode(parts: ClusterNodeParts): Promise<Cluster
       await log.close()
       await duringDiskWork(own.close())
     },
+    killed: clock.killed,
     async kill() {
       clock.kill()
       void producer.stop({ drainMs: 0 })

@@ -135,6 +135,31 @@ describe('a destination that fails', () => {
   })
 })
 
+describe('a full log', () => {
+  test('makes publishers wait, and takes what replaces its records', async () => {
+    const cluster = await openCluster(2)
+    const { nodes, streams, servers } = cluster
+    const [node] = nodes
+    streams.stuck.add('one')
+    const bad = [strictRecord('one', 'key', 'bad 0')]
+    if (node) await cluster.moveUntil(cluster.append(node, bad))
+    servers.isFull = true
+    const outcomes = nodes.map((each) => cluster.append(each, [strictRecord('two', 'k', 'good 1')]))
+    await cluster.move(5_000)
+    expect(nodes.map(({ lanes }) => lanes.outbox.troubles.isFull())).toEqual([true, true])
+    expect(streams.arrivals).toEqual([])
+    // Its error action has the record, which no room was for.
+    streams.stuck.clear()
+    await cluster.move(15_000)
+    expect(cluster.ledger()).toMatchObject({ handedOver: 1 })
+    expect(servers.chunks()).toEqual([])
+    servers.isFull = false
+    await cluster.moveUntil(Promise.all(outcomes))
+    await finish(cluster)
+    expect(nodes.map(({ lanes }) => lanes.outbox.troubles.isFull())).toEqual([false, false])
+  })
+})
+
 describe('dead letters', () => {
   test('an action that failed is one, once', async () => {
     const cluster = await openCluster(2)

@@ -97,25 +97,55 @@ test('the time of a batch is measured until the log has it', async () => {
   const refused = appending.append([record('a')]).catch(() => undefined)
   await turn()
   clock.advance(300)
-  answers[1]?.reject(new LogFullError('full'))
+  answers[1]?.reject(new Error('broken'))
   await refused
   const text = await registry.metrics()
   expect(text).toContain('sluice_log_commit_seconds_sum 0.3\n')
   expect(text).toContain('sluice_log_commit_seconds_count 1\n')
 })
 
-test('a full log refuses a message, and drops one that may be dropped', async () => {
-  const { answers, dropped, appending } = openAppend()
-  const refused = appending.append([record('a')])
-  const mayDrop = appending.append([record('b', 'dropped')], { whenFull: 'drop' })
-  const outcomes = Promise.allSettled([refused, mayDrop])
+test('messages wait for room in a full log, in their order, and some are dropped', async () => {
+  const { clock, batches, answers, dropped, appending } = openAppend()
+  const first = appending.append([record('a', '1')])
+  const mayDrop = appending.append([record('a', 'dropped')], { whenFull: 'drop' })
   await turn()
   answers[0]?.reject(new LogFullError('no room'))
-  expect(await outcomes).toMatchObject([
-    { status: 'rejected', reason: { code: 'OutboxFull' } },
-    { status: 'fulfilled' },
-  ])
-  expect(dropped.map(({ data }) => data.toString())).toEqual(['dropped'])
+  await mayDrop
+  expect(appending.isFull()).toBe(true)
+  const second = appending.append([record('a', '2')])
+  await appending.append([record('a', 'dropped at once')], { whenFull: 'drop' })
+  expect(dropped.map(({ data }) => data.toString())).toEqual(['dropped', 'dropped at once'])
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    clock.advance(250)
+    await turn()
+    if (attempt < 3) answers[attempt]?.reject(new LogFullError('no room'))
+    await turn()
+  }
+  const moved = appending.appendMoved([record('a', 'moved')])
+  answers[4]?.resolve()
+  await moved
+  answers[3]?.resolve()
+  await first
+  await turn()
+  answers[5]?.resolve()
+  await second
+  expect(batches.map((chunks) => chunks.map(countOf))).toEqual([[2], [1], [1], [1], [1], [1]])
+  await turn()
+  expect([appending.isFull(), appending.waitingBytes()]).toEqual([false, 0])
+})
+
+test('what waits for room is refused when the log closes', async () => {
+  const { answers, appending } = openAppend()
+  const refused = appending.append([record('a')])
+  await turn()
+  answers[0]?.reject(new LogFullError('no room'))
+  await turn()
+  const outcome = Promise.allSettled([refused])
+  const closed = appending.close()
+  await turn()
+  answers[1]?.reject(new LogFullError('no room'))
+  expect(await outcome).toMatchObject([{ reason: { code: 'OutboxFull' } }])
+  await closed
 })
 
 test('what no batch takes is refused as a fault of its rule', async () => {

@@ -120,12 +120,12 @@ export function createMemoryLog(parts: MemoryLogParts): ReplicatedLog {
   }
 
   return {
-    append(chunks) {
+    append(chunks, { areMoved = false } = {}) {
       const refused = parts.random(1_000) < link.faults.refused
       const appended = lastAppend.then(() =>
         request(() => {
-          if (refused) throw new LogFullError('the log is full')
-          servers.append(chunks)
+          if (refused && !areMoved) throw new LogFullError('the log is full')
+          servers.append(chunks, areMoved)
         }),
       )
       lastAppend = appended.catch(() => undefined)

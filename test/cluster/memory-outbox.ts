@@ -7,6 +7,7 @@ import { decodeSource, encodeRecord, messageIdOf } from '../../src/outbox/store/
 /** What the lanes and the producer use of an outbox. */
 type MemoryOutbox = Pick<
   Outbox,
+  | 'troubles'
   | 'append'
   | 'read'
   | 'delivered'
@@ -41,6 +42,7 @@ export function createMemoryOutbox(clock: Clock): Outbox {
   const withId = (id: number) => [...queues.values()].find((queue) => queue.id === id)
 
   const outbox: MemoryOutbox = {
+    troubles: { isFull: () => false, doWritesFail: () => false },
     async append(records, options) {
       const acceptedAtMs = clock.wallMs()
       const placed = records.map((record) => {

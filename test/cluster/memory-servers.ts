@@ -26,7 +26,7 @@ type Placed<Value> = Value & { readonly sequence: number }
  * at once and whole.
  */
 export interface MemoryServers {
-  append(chunks: readonly Chunk[]): void
+  append(chunks: readonly Chunk[], areMoved?: boolean): void
   /** @throws LaneLostError */
   writeProgress(progress: LaneProgress, deadLetters: readonly Uint8Array[]): WrittenProgress
   announce(notice: NodeNotice): void
@@ -70,10 +70,10 @@ export function createMemoryServers(): MemoryServers {
 
   const servers: MemoryServers = {
     isFull: false,
-    append(added) {
+    append(added, areMoved = false) {
       for (const chunk of added) requireChunk(chunk)
       requireBatch(added.length)
-      if (servers.isFull) throw new LogFullError('the log is full')
+      if (servers.isFull && !areMoved) throw new LogFullError('the log is full')
       chunks.push(...added.map((chunk) => ({ ...chunk, sequence: ++sequence })))
       for (const lane of new Set(added.map((chunk) => chunk.lane))) changed(`lane ${lane}`)
     },

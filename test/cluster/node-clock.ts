@@ -11,6 +11,7 @@ export interface NodeClock extends Clock {
   whenAwake(work: () => void): void
   /** Nothing becomes due ever again: the process was killed. */
   kill(): void
+  readonly killed: Promise<void>
   isKilled(): boolean
 }
 
@@ -19,6 +20,10 @@ export function createNodeClock(clock: Clock, wallAheadMs = 0): NodeClock {
   let isFrozen = false
   let isKilled = false
   let held: (() => void)[] = []
+  let die!: () => void
+  const dying = new Promise<void>((resolve) => {
+    die = resolve
+  })
 
   function whenAwake(work: () => void): void {
     if (isKilled) return
@@ -65,8 +70,10 @@ export function createNodeClock(clock: Clock, wallAheadMs = 0): NodeClock {
     },
     isFrozen: () => isFrozen,
     whenAwake,
+    killed: dying,
     kill() {
       isKilled = true
+      die()
       held = []
     },
     isKilled: () => isKilled,

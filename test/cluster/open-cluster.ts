@@ -51,8 +51,8 @@ export function createCluster(
   let storedRecords = 0
   let appends = 0
   const append = servers.append.bind(servers)
-  servers.append = (chunks) => {
-    append(chunks)
+  servers.append = (chunks, areMoved) => {
+    append(chunks, areMoved)
     for (const { data } of chunks) {
       const decoded = decodeChunk(data)
       if (decoded.kind === 'records') storedRecords += decoded.values.length
@@ -153,7 +153,8 @@ export function createCluster(
     async append(node: ClusterNode, records: readonly NewRecord[]): Promise<void> {
       appends += 1
       try {
-        await node.lanes.outbox.append(records)
+        const killed = node.killed.then(() => Promise.reject(new Error('the node was killed')))
+        await Promise.race([node.lanes.outbox.append(records), killed])
       } finally {
         appends -= 1
       }

@@ -27,6 +27,8 @@ test('a login is a user of a URL, a credentials file or an NKEY', () => {
     login: { kind: 'password', user: 'a@b', password: 'p:w' },
     tls: { authorityFile: undefined, client: undefined },
   })
+  const token = { SLUICE_NATS_URL: 'nats://s%40cret@nats-0,nats://nats-1' }
+  expect(clusterOf(token)?.login).toEqual({ kind: 'token', token: 's@cret' })
   const file = path.resolve('user.creds')
   const plain = { SLUICE_NATS_URL: 'nats-0' }
   expect(clusterOf({ ...plain, SLUICE_NATS_CREDENTIALS_FILE: 'user.creds' })?.login).toEqual({
@@ -58,6 +60,7 @@ test.each([
   [{ SLUICE_NATS_URL: 'nats://a:secret@' }, 'server 1 must be a URL such as'],
   [{ SLUICE_NATS_URL: 'nats-0,http://a:secret@nats-1' }, 'server 2 must be a URL such as'],
   [{ SLUICE_NATS_URL: 'nats://a:secret%@nats-0' }, 'server 1 must be a URL such as'],
+  [{ SLUICE_NATS_URL: 'nats://a:secret@one,nats://b:secret@two' }, 'have different users'],
   [{ SLUICE_NATS_URL: 'nats-0/secret' }, 'server 1 must be a URL such as'],
   [{ SLUICE_NATS_URL: ' , ' }, 'it names no server'],
   [{ SLUICE_CLUSTER_NAME: 'a.b' }, '1 to 64 letters, digits'],

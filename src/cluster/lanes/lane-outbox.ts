@@ -1,4 +1,4 @@
-import type { Outbox, QueuedRecord, RecordToGiveUp } from '../../outbox/outbox.ts'
+import type { NewRecord, Outbox, QueuedRecord, RecordToGiveUp } from '../../outbox/outbox.ts'
 import { encodeDeadLetter } from '../../outbox/store/dead-letter-codec.ts'
 import { canonicalText } from '../../outbox/store/destination.ts'
 import { wholeValueOf } from '../../outbox/store/queued-record.ts'
@@ -14,6 +14,10 @@ interface LaneOutboxDependencies {
   readonly placed: Pick<PlacedRecords<OwnedLane>, 'find'>
   /** Stores records in the log. */
   readonly append: Outbox['append']
+  /** Stores records that replace others, also while the log is full. */
+  readonly appendMoved: (records: readonly NewRecord[]) => Promise<void>
+  /** Whether records wait for room in the log. */
+  readonly isFull: () => boolean
 }
 
 /**
@@ -22,7 +26,13 @@ interface LaneOutboxDependencies {
  * A record that is replaced is settled after its replacements are in the log: when the node dies in
  * between, the next owner gives it up again, and the replacements are there twice.
  */
-export function createLaneOutbox({ outbox, placed, append }: LaneOutboxDependencies): Outbox {
+export function createLaneOutbox({
+  outbox,
+  placed,
+  append,
+  appendMoved,
+  isFull,
+}: LaneOutboxDependencies): Outbox {
   function settle(records: readonly QueuedRecord[], how: 'delivered' | 'handedOver'): void {
     for (const record of records) {
       const found = placed.find(record.sequence)
@@ -65,6 +75,7 @@ export function createLaneOutbox({ outbox, placed, append }: LaneOutboxDependenc
   return {
     ...outbox,
     append,
+    troubles: { ...outbox.troubles, isFull: () => isFull() || outbox.troubles.isFull() },
     delivered(destinationId, records) {
       settle(records, 'delivered')
       outbox.delivered(destinationId, records)
@@ -75,7 +86,7 @@ export function createLaneOutbox({ outbox, placed, append }: LaneOutboxDependenc
           replacements !== undefined && placed.find(record.sequence) !== undefined,
       )
       const lists = new Set(replaced.flatMap(({ replacements }) => [replacements ?? []]))
-      for (const list of lists) await append(list)
+      for (const list of lists) if (list.length > 0) await appendMoved(list)
       settle(
         replaced.map(({ record }) => record),
         'handedOver',

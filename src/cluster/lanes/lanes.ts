@@ -138,7 +138,7 @@ export function createLanes(
 
   return {
     ...createLaneGuard(placed),
-    outbox: createLaneOutbox({ outbox, placed, append }),
+    outbox: createLaneOutbox({ ...appending, outbox, placed, append }),
     start() {
       overflow.start()
       return ownership.start()

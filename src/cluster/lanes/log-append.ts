@@ -12,7 +12,7 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { AppendOptions, NewRecord } from '../../outbox/outbox.ts'
 import type { ClusterMetrics } from '../../telemetry/cluster-metrics.ts'
 import { LogFullError, batchMessagesMax, chunkBytesMax } from '../log/replicated-log.ts'
-import type { Chunk, ReplicatedLog } from '../log/replicated-log.ts'
+import type { ReplicatedLog } from '../log/replicated-log.ts'
 import { createChunkBatch } from './chunk-batch.ts'
 import type { ChunkBatch, EncodedRecord } from './chunk-batch.ts'
 import { chunkBytes } from './chunk-codec.ts'
@@ -29,8 +29,13 @@ const gatherUpTo = 20_000
 const gatherMs = 20
 const rateWindowMs = 500
 
+/** How long a full log is left alone until it is asked again. */
+const lookForRoomMs = 250
+
 /** A message that waits for the log. */
 interface WaitingMessage {
+  /** Whether its records are dropped rather than wait for room. */
+  readonly isDroppable: boolean
   readonly records: readonly EncodedRecord[]
   readonly bytes: number
   readonly resolve: () => void
@@ -46,12 +51,21 @@ interface WaitingBatch {
 interface LogAppend {
   /**
    * Stores the records of one message, all or none, in the order of calls. Resolves when the log
-   * has them.
+   * has them. While the log is full it waits, unless `whenFull` says to drop them.
    *
-   * @throws SluiceError OutboxFull, OutboxWriteFailed, or ActionFailed for a record that is larger
-   *   than a chunk: rejects, and none of the records is stored
+   * @throws SluiceError OutboxFull: too much waits; OutboxWriteFailed, or ActionFailed for a record
+   *   that is larger than a chunk: rejects, and none of the records is stored
    */
   append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
+  /**
+   * Stores records that replace others of the log, ahead of messages that wait, and without waiting
+   * for room: only they may make it.
+   *
+   * @throws SluiceError OutboxFull, OutboxWriteFailed, ActionFailed (rejects)
+   */
+  appendMoved(records: readonly NewRecord[]): Promise<void>
+  /** Whether messages wait for room. */
+  isFull(): boolean
   waitingBytes(): number
   /** Refuses later appends. Resolves when those before are in the log, or refused. */
   close(): Promise<void>
@@ -74,29 +88,24 @@ export function createLogAppend(dependencies: LogAppendDependencies): LogAppend 
   let waitingBytes = 0
   let running: Promise<void> | undefined
   let isClosed = false
+  const closing = new AbortController()
+  const storing = createStoring({ clock, handOver, waiting, settle, closing: closing.signal })
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
       if (!isClosed && waitingBytes < batchBytesMax && rate.isMiddling()) {
         await clock.sleep(gatherMs)
       }
-      await store(takeBatch(waiting))
+      await storing.store(takeBatch(waiting))
     }
+    storing.rested()
     running = undefined
   }
 
-  async function store({ messages, chunks }: WaitingBatch): Promise<void> {
-    try {
-      if (chunks.count() > batchMessagesMax) throw tooMany(chunks.count())
-      await handOver(chunks.encode())
-    } catch (thrown) {
-      const error = refusalOf(thrown)
-      for (const { reject } of messages) reject(error)
-    }
-    for (const { bytes, resolve } of messages) {
-      waitingBytes -= bytes
-      resolve()
-    }
+  function settle({ bytes, resolve, reject }: WaitingMessage, thrown: unknown): void {
+    waitingBytes -= bytes
+    if (thrown === undefined) resolve()
+    else reject(refusalOf(thrown))
   }
 
   function start(): void {
@@ -104,15 +113,16 @@ export function createLogAppend(dependencies: LogAppendDependencies): LogAppend 
     running ??= new Promise((resolve) => setImmediate(() => resolve(run())))
   }
 
-  function enter(records: readonly NewRecord[]): Promise<void> {
-    if (isClosed || waitingBytes >= waitingBytesMax) return Promise.reject(refused(isClosed))
+  function enter(records: readonly NewRecord[], isDroppable: boolean): Promise<void> {
+    const hasNoRoom = waitingBytes >= waitingBytesMax || (isDroppable && storing.isFull())
+    if (isClosed || hasNoRoom) return Promise.reject(refused(isClosed))
     const encoded = encode(records)
     if (encoded instanceof SluiceError) return Promise.reject(encoded)
     const bytes = encoded.reduce((sum, { value }) => sum + value.length, 0)
     rate.count(records.length)
     waitingBytes += bytes
     return new Promise((resolve, reject) => {
-      waiting.push({ records: encoded, bytes, resolve, reject })
+      waiting.push({ records: encoded, bytes, isDroppable, resolve, reject })
       start()
     })
   }
@@ -121,7 +131,7 @@ export function createLogAppend(dependencies: LogAppendDependencies): LogAppend 
     async append(records, options) {
       if (records.length === 0) return
       try {
-        await enter(records)
+        await enter(records, options?.whenFull === 'drop')
       } catch (thrown) {
         const isFull = thrown instanceof SluiceError && thrown.code === 'OutboxFull'
         if (options?.whenFull !== 'drop' || !isFull) throw thrown
@@ -129,19 +139,99 @@ export function createLogAppend(dependencies: LogAppendDependencies): LogAppend 
         options.onDropped?.(records)
       }
     },
+    async appendMoved(records) {
+      const encoded = encode(records)
+      if (encoded instanceof SluiceError) throw encoded
+      await storeMoved(handOver, encoded)
+    },
+    isFull: () => storing.isFull(),
     waitingBytes: () => waitingBytes,
     async close() {
       isClosed = true
+      closing.abort()
       await running
     },
   }
 }
 
+/** @returns what was thrown; undefined when nothing was */
+async function refusalBy(work: () => Promise<void>): Promise<unknown> {
+  try {
+    await work()
+    return undefined
+  } catch (thrown) {
+    return thrown
+  }
+}
+
+/** Stores batches, one after the other, and tries again while the log is full. */
+function createStoring({
+  clock,
+  handOver,
+  waiting,
+  settle,
+  closing,
+}: {
+  readonly clock: Pick<Clock, 'sleep'>
+  readonly handOver: HandOver
+  /** Messages behind the batch. */
+  readonly waiting: WaitingMessage[]
+  readonly settle: (message: WaitingMessage, thrown: unknown) => void
+  readonly closing: AbortSignal
+}) {
+  let isFull = false
+
+  /** @returns those that wait for room */
+  function dropSome(messages: readonly WaitingMessage[], thrown: unknown): WaitingMessage[] {
+    for (const message of messages) if (message.isDroppable) settle(message, thrown)
+    return messages.filter(({ isDroppable }) => !isDroppable)
+  }
+
+  /** @returns what is to be tried again */
+  async function tryOnce({ messages, chunks }: WaitingBatch): Promise<WaitingBatch | undefined> {
+    const thrown = await refusalBy(() => handOver(chunks))
+    if (thrown instanceof LogFullError && !closing.aborted) {
+      isFull = true
+      const left = dropSome(messages, thrown)
+      waiting.push(...dropSome(waiting.splice(0), thrown))
+      if (left.length === 0) return undefined
+      await clock.sleep(lookForRoomMs, closing)
+      return takeBatch(left)
+    }
+    if (thrown === undefined) isFull = false
+    for (const message of messages) settle(message, thrown)
+    return undefined
+  }
+
+  return {
+    isFull: () => isFull,
+    /** Nothing waits any more. */
+    rested(): void {
+      isFull = false
+    },
+    async store(batch: WaitingBatch): Promise<void> {
+      let next: WaitingBatch | undefined = batch
+      while (next !== undefined) next = await tryOnce(next)
+    },
+  }
+}
+
+async function storeMoved(handOver: HandOver, records: readonly EncodedRecord[]): Promise<void> {
+  const chunks = createChunkBatch()
+  chunks.add(records)
+  const thrown = await refusalBy(() => handOver(chunks, { areMoved: true }))
+  if (thrown !== undefined) throw refusalOf(thrown)
+}
+
+type HandOver = ReturnType<typeof createHandOver>
+
 /** Makes the function that stores a batch, and measures how long the log takes for it. */
 function createHandOver({ log, clock, metrics }: Omit<LogAppendDependencies, 'onDropped'>) {
-  return async (chunks: readonly Chunk[]): Promise<void> => {
+  return async (batch: ChunkBatch, options?: { readonly areMoved: boolean }): Promise<void> => {
+    if (batch.count() > batchMessagesMax) throw tooMany(batch.count())
+    const chunks = batch.encode()
     const startedMs = clock.monotonicMs()
-    await log.append(chunks)
+    await log.append(chunks, options)
     metrics?.logCommitSeconds.observe((clock.monotonicMs() - startedMs) / 1_000)
   }
 }

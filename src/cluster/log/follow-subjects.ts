@@ -45,6 +45,7 @@ export async function* followSubjects(
   let retryMs = retryMsMin
   while (!signal.aborted) {
     let reader: Reader | undefined
+    const stop = () => reader?.messages.stop()
     const watch = createStallWatch(dependencies, async () => {
       const last = await nats.manager.streams.getMessage(stream, { last_by_subj: subject })
       return last !== null && last.seq > seen
@@ -52,7 +53,6 @@ export async function* followSubjects(
     try {
       reader = await openReader(nats, followed, seen)
       watch.start(reader.messages)
-      const stop = () => reader?.messages.stop()
       signal.addEventListener('abort', stop, { once: true })
       if (signal.aborted) stop()
       for await (const message of reader.messages) {
@@ -63,7 +63,6 @@ export async function* followSubjects(
         yield message
         watch.resume()
       }
-      signal.removeEventListener('abort', stop)
       if (watch.hasStopped()) {
         limitedLog.warn(`stalled ${subject}`, { subject, seen }, 'a reader of the log stood still')
       }
@@ -71,6 +70,7 @@ export async function* followSubjects(
       const reason = messageOf(thrown)
       limitedLog.warn(`reader ${subject}`, { subject, reason }, 'a reader of the log was lost')
     } finally {
+      signal.removeEventListener('abort', stop)
       watch.end()
       reader?.close()
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { JsMsg } from '@nats-io/jetstream'
+import { SluiceError } from '../../base/errors.ts'
 import type { NatsDependencies } from '../nats/connection.ts'
 import type { Nats } from '../nats/open-nats.ts'
 import { createDeadLetterReads } from './dead-letter-reads.ts'
@@ -69,9 +70,10 @@ export function createJetstreamLog(
   }
 
   return {
-    async append(chunks) {
+    async append(chunks, { areMoved = false } = {}) {
       requireBatch(chunks)
-      await writer.append(chunks.map((chunk) => messageOfChunk(names, chunk)))
+      const messages = chunks.map((chunk) => messageOfChunk(names, chunk))
+      await writer.append(messages, areMoved)
     },
 
     async *read(lane, after, signal, destination) {
@@ -125,6 +127,13 @@ function requireBatch({ length }: readonly Chunk[]): void {
   throw new RangeError(`a batch has at most ${batchMessagesMax} chunks, and not ${length}`)
 }
 
+const tooLargeForLog = (bytes: number, bytesMax: number) =>
+  new SluiceError(
+    'OutboxFull',
+    `The records take ${bytes} bytes together, and the log of the cluster ${bytesMax}: raise ` +
+      'SLUICE_OUTBOX_MAX_BYTES on all nodes',
+  )
+
 /** The writer of batches, with its mark and the room of the log. */
 function createWriter(
   { clock }: NatsDependencies,
@@ -147,6 +156,7 @@ function createWriter(
       waiting: (reason) => requests.waiting(reason),
       async takeRoom(messages) {
         const bytes = messages.reduce((sum, message) => sum + sizeOf(message), overheadBytes)
+        if (bytes > bytesMax) throw tooLargeForLog(bytes, bytesMax)
         const hasRoom = await room.take(bytes)
         return hasRoom ? undefined : `the chunks of ${names.stream} may have ${bytesMax} bytes`
       },

@@ -22,9 +22,10 @@ interface LogWriter {
    * Stores the messages behind those of earlier calls. While it cannot be known whether they are
    * stored it asks again.
    *
+   * @param areMoved no room is asked for: the servers decide
    * @throws LogFullError (rejects); SluiceError ClusterMisconfigured, ClusterUnavailable (rejects)
    */
-  append(messages: readonly BatchMessage[]): Promise<void>
+  append(messages: readonly BatchMessage[], areMoved?: boolean): Promise<void>
   /** Batches that wait or are being stored. */
   readonly length: number
 }
@@ -91,10 +92,10 @@ export function createLogWriter(
     return mark?.batch === batch
   }
 
-  async function store(messages: readonly BatchMessage[]): Promise<void> {
+  async function store(messages: readonly BatchMessage[], areMoved: boolean): Promise<void> {
     // A number is never used for other messages, not even after a failure.
     const batch = ++batches
-    const full = await takeRoom(messages)
+    const full = areMoved ? undefined : await takeRoom(messages)
     if (full !== undefined) throw new LogFullError(full)
     let retryMs = retryMsMin
     let timeoutMs = answerMsMin
@@ -116,9 +117,9 @@ export function createLogWriter(
   }
 
   return {
-    append(messages) {
+    append(messages, areMoved = false) {
       length++
-      const stored = tail.then(() => store(messages)).finally(() => length--)
+      const stored = tail.then(() => store(messages, areMoved)).finally(() => length--)
       tail = stored.catch(() => undefined)
       return stored
     },

@@ -85,9 +85,12 @@ export interface ReplicatedLog {
    * asks again, and never stores them twice.
    *
    * @param chunks at most `batchMessagesMax`
-   * @throws LogFullError (rejects)
+   * @param options.areMoved they replace records of the log, whose room they make: they go in
+   *   beyond the bound of chunks, as long as the servers have room
+   * @throws LogFullError: there may be room later (rejects); SluiceError OutboxFull: they are
+   *   larger than the log (rejects)
    */
-  append(chunks: readonly Chunk[]): Promise<void>
+  append(chunks: readonly Chunk[], options?: { readonly areMoved?: boolean }): Promise<void>
   /**
    * Chunks of a lane after the watermarks, in order, each once. Destinations without a watermark
    * are read from their first chunk. Waits for further chunks, and ends when the signal aborts.

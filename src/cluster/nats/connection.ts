@@ -3,6 +3,7 @@ import {
   connect,
   credsAuthenticator,
   nkeyAuthenticator,
+  tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node'
 import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
@@ -103,6 +104,8 @@ async function authenticatorOf(login: NatsLogin): Promise<Authenticator | undefi
       return undefined
     case 'password':
       return usernamePasswordAuthenticator(login.user, login.password)
+    case 'token':
+      return tokenAuthenticator(login.token)
     case 'credentials': {
       const { file } = login
       const secret = await readSecret(file, 'SLUICE_NATS_CREDENTIALS_FILE')
