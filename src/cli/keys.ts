@@ -3,7 +3,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { credentialsFileName, dataDirDefaults, httpUrlOf } from '../config/config.ts'
 import { regionOfEnvironment } from '../config/region.ts'
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { findRunningEngine } from './mqtt/find-running-engine.ts'
 import type { NewAccessKey } from '../identity/access-keys/access-keys.ts'
@@ -16,11 +16,24 @@ export function keysCommand(host: Host): Command {
   const command = new Command('keys')
     .description('manage the access keys that requests to the HTTP API are signed with')
     .addCommand(createCommand(host))
-  return addMoreHelp(command, host, { notes: [], examples: ['sluice keys create'] })
+    .addCommand(deleteCommand(host))
+  return addMoreHelp(command, host, {
+    notes: [],
+    examples: ['sluice keys create', 'sluice keys delete SLUICEABCDEFGHIJKLMN'],
+  })
 }
 
-interface CreateOptions {
+const fileOption = [
+  '--file <path>',
+  'file of the keys (default: SLUICE_CREDENTIALS_FILE, else that of the engine that runs ' +
+    'here, else credentials.json in SLUICE_DATA_DIR or ./data)',
+] as const
+
+interface FileOption {
   readonly file?: string
+}
+
+interface CreateOptions extends FileOption {
   readonly policy?: string
   readonly description?: string
 }
@@ -28,11 +41,7 @@ interface CreateOptions {
 function createCommand(host: Host): Command {
   const command = new Command('create')
     .description('make an access key and print its secret, once')
-    .option(
-      '--file <path>',
-      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else that of the engine that runs ' +
-        'here, else credentials.json in SLUICE_DATA_DIR or ./data)',
-    )
+    .option(...fileOption)
     .option(
       '--policy <path>',
       'IAM policy document of the key (default: iot:* and sluice:* on all)',
@@ -49,6 +58,43 @@ function createCommand(host: Host): Command {
       'sluice keys create --file /etc/sluice/credentials.json \\\n    --policy publish-only.json',
     ],
   })
+}
+
+function deleteCommand(host: Host): Command {
+  const command = new Command('delete')
+    .description('take an access key away')
+    .argument('<accessKeyId>', 'the id of the key')
+    .option(...fileOption)
+    .action((accessKeyId: string, options: FileOption) => deleteKey(host, accessKeyId, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'A server that uses the file refuses requests with the key within a second.',
+      'With SLUICE_NATS_URL, and without --file, it is taken from the cluster.',
+    ],
+    examples: ['sluice keys delete SLUICEABCDEFGHIJKLMN'],
+  })
+}
+
+async function deleteKey(host: Host, accessKeyId: string, options: FileOption): Promise<void> {
+  const isShared = options.file === undefined && isInCluster(host)
+  const { file } = await findServer(host, options)
+  const place = isShared ? 'the cluster' : file
+  const { wasThere, left } = isShared
+    ? await deleteInCluster(host, accessKeyId)
+    : await deleteInFile(file, accessKeyId)
+  if (!wasThere) throw invalidRequest(`there is no access key ${accessKeyId} in ${place}`)
+  const remark = left === 0 ? ' It was the last one: the HTTP API is closed.' : ''
+  host.stdout.write(`The access key ${accessKeyId} was taken from ${place}.${remark}\n`)
+}
+
+async function deleteInFile(file: string, accessKeyId: string) {
+  const { deleteAccessKey } = await import('../identity/access-keys/access-keys.ts')
+  return deleteAccessKey(file, accessKeyId)
+}
+
+async function deleteInCluster(host: Host, accessKeyId: string) {
+  const { deleteClusterAccessKey } = await import('./cluster/change-secrets.ts')
+  return withCluster(host, (state) => deleteClusterAccessKey(state, accessKeyId))
 }
 
 const everything = {
@@ -90,7 +136,7 @@ async function createInCluster(host: Host, given: NewAccessKey) {
 /** The server that the key is for: the one that runs here and reads this file, or the next one. */
 async function findServer(
   host: Host,
-  { file: given }: CreateOptions,
+  { file: given }: FileOption,
 ): Promise<{ readonly file: string; readonly region: string | undefined; readonly url: string }> {
   const { environment } = host
   // As elsewhere, an empty variable counts as not set.

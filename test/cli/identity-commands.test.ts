@@ -116,6 +116,35 @@ describe('sluice keys create', () => {
   })
 })
 
+describe('sluice keys delete', () => {
+  test('takes a key from the file, and leaves the others', async () => {
+    const file = path.join(await temporaryFolder(), 'keys.json')
+    for (const description of ['a', 'b']) {
+      await run(['keys', 'create', '--file', file, '--description', description])
+    }
+    const idsOf = async () => [...parseAccessKeys(await readFile(file, 'utf8')).keys()]
+    const [first = '', second = ''] = await idsOf()
+    const { stdout } = await run(['keys', 'delete', first, '--file', file])
+    expect(stdout).toBe(`The access key ${first} was taken from ${file}.\n`)
+    expect(await idsOf()).toEqual([second])
+    await expect(run(['keys', 'delete', first, '--file', file])).rejects.toThrow(
+      `there is no access key ${first} in ${file}`,
+    )
+    const last = await run(['keys', 'delete', second, '--file', file])
+    expect(last.stdout).toMatch(/ It was the last one: the HTTP API is closed\.\n$/)
+    expect(await idsOf()).toEqual([])
+  })
+
+  test('refuses a file that cannot be used, and leaves it as it is', async () => {
+    const file = path.join(await temporaryFolder(), 'keys.json')
+    await writeFile(file, '{', { mode: 0o600 })
+    await expect(run(['keys', 'delete', 'SLUICEA', '--file', file])).rejects.toMatchObject({
+      code: 'IdentityFileInvalid',
+    })
+    expect(await readFile(file, 'utf8')).toBe('{')
+  })
+})
+
 async function passwordIs(file: string, password: string): Promise<boolean> {
   const hash = parsePasswordFile(await readFile(file, 'utf8')).get('u')
   return hash !== undefined && isPasswordOf(hash, Buffer.from(password))

@@ -61,6 +61,20 @@ export async function createClusterAccessKey(state: Views, given: NewAccessKey) 
   return { accessKeyId, secretAccessKey }
 }
 
+/**
+ * @returns whether the key was there, and how many keys are left
+ * @throws SluiceError ConflictingResourceUpdateException, ServiceUnavailableException (rejects)
+ */
+export async function deleteClusterAccessKey(state: Views, accessKeyId: string) {
+  const view = state.view(secretKinds.accessKey)
+  const before = view.get(accessKeyId)
+  const others = view.names().filter((name) => name !== accessKeyId)
+  if (before && !(await view.remove(accessKeyId, before.revision))) {
+    throw changedMeanwhile(accessKeyId)
+  }
+  return { wasThere: before !== undefined, left: others.length }
+}
+
 function changedMeanwhile(name: string): SluiceError {
   return new SluiceError(
     'ConflictingResourceUpdateException',

@@ -125,6 +125,30 @@ export async function createAccessKey(
 }
 
 /**
+ * Takes a key out of the file.
+ *
+ * @returns whether it was there, and how many keys are left
+ * @throws SluiceError IdentityFileInvalid (rejects): the file cannot be used
+ */
+export function deleteAccessKey(
+  file: string,
+  accessKeyId: string,
+): Promise<{ readonly wasThere: boolean; readonly left: number }> {
+  return withFileLock(file, async () => {
+    const before = await readSecretFile(file)
+    const entries = before ? readEntriesOf(file, before.text) : []
+    const kept = entries.filter(
+      (entry) => (entry as { readonly accessKeyId: string }).accessKeyId !== accessKeyId,
+    )
+    const wasThere = kept.length < entries.length
+    if (wasThere) {
+      await writeSecretFile(file, `${JSON.stringify({ accessKeys: kept }, undefined, 2)}\n`)
+    }
+    return { wasThere, left: kept.length }
+  })
+}
+
+/**
  * Makes a pair with what the file holds beside it.
  *
  * @throws SluiceError MalformedPolicyException

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import {
   createClusterAccessKey,
+  deleteClusterAccessKey,
   removeClusterUser,
   setClusterPassword,
 } from '../../../src/cli/cluster/change-secrets.ts'
@@ -50,6 +51,11 @@ test('an access key of a cluster is known at each node', async () => {
   const made = await createClusterAccessKey(state, { policy, description: 'ops' })
   await settle()
   expect(keys.find(made.accessKeyId)).toMatchObject({ secretAccessKey: made.secretAccessKey })
+  const { accessKeyId } = made
+  expect(await deleteClusterAccessKey(state, 'absent')).toEqual({ wasThere: false, left: 1 })
+  expect(await deleteClusterAccessKey(state, accessKeyId)).toEqual({ wasThere: true, left: 0 })
+  await settle()
+  expect(keys.find(accessKeyId)).toBeUndefined()
   await expect(createClusterAccessKey(state, { policy: {} })).rejects.toMatchObject({
     code: 'MalformedPolicyException',
   })
