@@ -293,7 +293,10 @@ async function ensureTable(
     if (found) await clock.sleep(activeIntervalMs, signal)
     signal?.throwIfAborted()
     found = await describe()
-    if (!found) await clock.sleep(activeIntervalMs, signal)
+    if (found) continue
+    // One that was being deleted is gone now. One that was just made may not be seen yet.
+    await create()
+    await clock.sleep(activeIntervalMs, signal)
   }
   checkKey(tableName, found)
 }

@@ -109,6 +109,20 @@ test('a table that is being made is waited for, and throttling is waited out', a
   expect(seen.filter((each) => each === 'PutItem')).toHaveLength(1)
 })
 
+test('a table that is being deleted is made again when it is gone', async () => {
+  const seen: string[] = []
+  const checkpoints = await startDynamoDb((operation) => {
+    seen.push(operation)
+    const count = seen.filter((each) => each === 'DescribeTable').length
+    if (operation === 'CreateTable') return { status: 200, body: {} }
+    if (operation !== 'DescribeTable') return undefined
+    if (count > 1) return seen.includes('CreateTable') ? undefined : missing
+    return { status: 200, body: { Table: { ...table, TableStatus: 'DELETING' } } }
+  })
+  await startConsumer(await labWithStream(), { stream: 's', checkpoints })
+  expect(seen.filter((each) => each === 'CreateTable')).toHaveLength(1)
+})
+
 test.each([
   [{ tableName: 'a b' }, 'tableName: a b is not the name of a table of DynamoDB'],
   [{ failoverMs: 999 }, 'failoverMs: it must be a whole number from 1000 on'],
