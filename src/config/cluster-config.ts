@@ -31,16 +31,30 @@ export interface NatsTls {
 }
 
 const defaultPort = '4222'
+/**
+ * A record of the log holds its data and the payload of its message, and 64 KiB are left to topic,
+ * keys and properties: see `chunkBytesMax` of the log.
+ */
+const payloadBytesMax = 229_376
 
 /**
  * @returns undefined when the engine is no part of a cluster
  * @throws SluiceError ConfigInvalid, which names the variable
  */
-export function clusterConfigOf(read: ClusterVariables): ClusterConfig | undefined {
+export function clusterConfigOf(
+  read: ClusterVariables & { readonly SLUICE_MQTT_PAYLOAD_BYTES_MAX?: number },
+): ClusterConfig | undefined {
   const text = read.SLUICE_NATS_URL
   if (text === undefined) return undefined
   const urls = listIn(text).map(natsUrlOf)
   if (urls.length === 0) throw unusable('SLUICE_NATS_URL', 'it names no server')
+  if ((read.SLUICE_MQTT_PAYLOAD_BYTES_MAX ?? 0) > payloadBytesMax) {
+    throw new SluiceError(
+      'ConfigInvalid',
+      `SLUICE_MQTT_PAYLOAD_BYTES_MAX: with SLUICE_NATS_URL it is at most ${payloadBytesMax}, ` +
+        'because a record and its message have to fit into 512 KiB of the log',
+    )
+  }
   const hasTls = urls.some(({ protocol }) => protocol === 'tls:')
   return {
     name: read.SLUICE_CLUSTER_NAME,

@@ -61,6 +61,10 @@ test.each([
   [{ SLUICE_NATS_URL: 'nats-0,http://a:secret@nats-1' }, 'server 2 must be a URL such as'],
   [{ SLUICE_NATS_URL: 'nats://a:secret%@nats-0' }, 'server 1 must be a URL such as'],
   [{ SLUICE_NATS_URL: 'nats://a:secret@one,nats://b:secret@two' }, 'have different users'],
+  [
+    { SLUICE_MQTT_PAYLOAD_BYTES_MAX: '229377' },
+    'with SLUICE_NATS_URL it is at most 229376, because a record',
+  ],
   [{ SLUICE_NATS_URL: 'nats-0/secret' }, 'server 1 must be a URL such as'],
   [{ SLUICE_NATS_URL: ' , ' }, 'it names no server'],
   [{ SLUICE_CLUSTER_NAME: 'a.b' }, '1 to 64 letters, digits'],
