@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { ListedPolicy } from '../identity/policies/policy-attachments.ts'
+import { isInCluster, withCluster } from './cluster/with-cluster.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
 
@@ -16,6 +17,7 @@ export function policiesCommand(host: Host): Command {
     notes: [
       'A policy is a file <name>.json in the folder, an AWS IoT policy document. A server that ' +
         'uses the folder takes a change in within a second.',
+      'With SLUICE_NATS_URL, and without --dir, they are those of the cluster.',
     ],
     examples: [
       'sluice policies list',
@@ -43,7 +45,7 @@ const directoryOf = ({ environment }: Host, { dir }: DirectoryOption): string =>
 function listCommand(host: Host): Command {
   const command = withDirectory(new Command('list'))
     .description('print each policy and whom it is attached to')
-    .action((options: DirectoryOption) => list(host, directoryOf(host, options)))
+    .action((options: DirectoryOption) => list(host, options))
   return addMoreHelp(command, host, {
     notes: [],
     examples: ['sluice policies list --dir /etc/sluice/policies'],
@@ -58,7 +60,7 @@ function changeCommand(host: Host, verb: 'attach' | 'detach'): Command {
     .argument('<policy>', 'its name: that of its file without .json')
     .argument('<target>', 'all, anonymous, user:<name>, cert:<fingerprint>, or a certificate file')
     .action((policy: string, target: string, options: DirectoryOption) =>
-      change(host, verb, { directory: directoryOf(host, options), policy, target }),
+      change(host, verb, options, { policy, target }),
     )
   return addMoreHelp(command, host, {
     notes: [],
@@ -66,18 +68,33 @@ function changeCommand(host: Host, verb: 'attach' | 'detach'): Command {
   })
 }
 
-async function list(host: Host, directory: string): Promise<void> {
-  // Loaded when needed: `sluice --help` should not wait for it.
-  const { listPolicies } = await import('../identity/policies/policy-attachments.ts')
-  const policies = await listPolicies(directory)
+const isShared = (host: Host, { dir }: DirectoryOption) => dir === undefined && isInCluster(host)
+
+async function list(host: Host, options: DirectoryOption): Promise<void> {
+  const directory = directoryOf(host, options)
+  const isCluster = isShared(host, options)
+  const policies = await (isCluster ? listInCluster(host) : listInFolder(directory))
   if (policies === undefined) {
-    host.stdout.write(`There is no folder ${directory}: nothing is enforced.\n`)
+    const what = isCluster ? 'The cluster has no policies' : `There is no folder ${directory}`
+    host.stdout.write(`${what}: nothing is enforced.\n`)
   } else if (policies.length === 0) {
-    host.stdout.write(`There are no policies in ${directory}: nobody may do anything.\n`)
+    const where = isCluster ? 'the cluster' : directory
+    host.stdout.write(`There are no policies in ${where}: nobody may do anything.\n`)
   } else {
     for (const policy of policies) host.stdout.write(lineOf(policy))
   }
   if (policies?.some(({ problem }) => problem !== undefined)) host.setExitCode(1)
+}
+
+async function listInFolder(directory: string) {
+  // Loaded when needed: `sluice --help` should not wait for it.
+  const { listPolicies } = await import('../identity/policies/policy-attachments.ts')
+  return listPolicies(directory)
+}
+
+async function listInCluster(host: Host) {
+  const { listClusterPolicies } = await import('./cluster/cluster-policies.ts')
+  return withCluster(host, listClusterPolicies)
 }
 
 function lineOf({ name, targets, problem }: ListedPolicy): string {
@@ -90,15 +107,32 @@ const outcomes = {
   detach: ['is not attached any more to', 'is not attached to'],
 } as const
 
+interface Attachment {
+  readonly policy: string
+  readonly target: string
+}
+
+async function changeInFolder(directory: string, verb: 'attach' | 'detach', given: Attachment) {
+  const { attachPolicy, detachPolicy } = await import('../identity/policies/policy-attachments.ts')
+  const act = verb === 'attach' ? attachPolicy : detachPolicy
+  return act(directory, given.policy, given.target)
+}
+
+async function changeInCluster(host: Host, verb: 'attach' | 'detach', given: Attachment) {
+  const { changeClusterPolicy } = await import('./cluster/cluster-policies.ts')
+  return withCluster(host, (state) => changeClusterPolicy(state, verb, given))
+}
+
 async function change(
   host: Host,
   verb: 'attach' | 'detach',
-  given: { readonly directory: string; readonly policy: string; readonly target: string },
+  options: DirectoryOption,
+  given: Attachment,
 ): Promise<void> {
-  const { attachPolicy, detachPolicy } = await import('../identity/policies/policy-attachments.ts')
-  const { directory, policy } = given
-  const act = verb === 'attach' ? attachPolicy : detachPolicy
-  const { target, isChanged } = await act(directory, policy, given.target)
+  const { policy } = given
+  const { target, isChanged } = await (isShared(host, options)
+    ? changeInCluster(host, verb, given)
+    : changeInFolder(directoryOf(host, options), verb, given))
   const [now, before] = outcomes[verb]
   host.stdout.write(`${policy} ${isChanged ? now : before} ${target}\n`)
 }

@@ -81,7 +81,7 @@ async function change(
   edit: (targets: readonly PolicyTarget[], wanted: PolicyTarget) => readonly PolicyTarget[],
 ): Promise<AttachmentChange> {
   await requirePolicy(directory, name)
-  const target = await targetOf(given)
+  const target = await policyTargetOf(given)
   const file = path.join(directory, name + metaSuffix)
   // One at a time, also of other processes.
   return withFileLock(file, async () => {
@@ -123,7 +123,11 @@ export async function targetsOf(directory: string, name: string): Promise<readon
   }
 }
 
-async function targetOf(given: string): Promise<PolicyTarget> {
+/**
+ * @param given a target in one of its spellings, or the file of a client certificate
+ * @throws SluiceError InvalidRequestException (rejects)
+ */
+export async function policyTargetOf(given: string): Promise<PolicyTarget> {
   if (!/\.(?:pem|crt|cer)$/i.test(given)) return readTarget(given, 'the target')
   try {
     return `cert:${principalOf(await readFile(given))}`
