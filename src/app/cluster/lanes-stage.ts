@@ -129,7 +129,6 @@ export async function openLanesStage(
     },
   )
   inLog = lanes
-  inLog = lanes
   const { outboxBytesMax: bytesMax } = config
   const limits = { ...outbox.limits, bytesMax, destinationBytesMax: bytesMax }
   return {
