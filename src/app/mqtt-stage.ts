@@ -23,7 +23,8 @@ import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import { createQuarantine } from '../storage/quarantine.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
+import type { Relay } from '../ingress/relay/relay.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /** MQTT with its guards: the ingress, access control for its clients, and TLS certificates. */
 export interface MqttStage {
@@ -63,6 +64,8 @@ interface MqttStageDependencies extends Pick<
   readonly shared?: SharedSources | undefined
   /** Undefined: retained messages are those of this engine. */
   readonly retainedValues?: LastValues | undefined
+  /** Undefined: subscribers get what is published at this engine. */
+  readonly createRelay?: ((metrics: Metrics) => Relay) | undefined
   /** Ends the wait for what nodes share. */
   readonly signal?: AbortSignal | undefined
 }
@@ -82,6 +85,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       access,
       kept,
       retained,
+      relay: dependencies.createRelay?.(metrics),
       webSocketGuard: webSocketGuard(config, accessKeys),
       proxies: createTrustedProxies(config.trustedProxies),
       metrics,

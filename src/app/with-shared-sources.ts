@@ -25,7 +25,9 @@ export async function withSharedSources(
   const { openSharedSources } = await import('./shared-sources.ts')
   const open = () => openSharedSources(dependencies, { state, leases, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
-  return { ...dependencies, shared, records, retainedValues, shadowValues, httpListener }
+  const { createRelay } = given
+  const values = { retainedValues, shadowValues }
+  return { ...dependencies, ...values, shared, records, createRelay, httpListener }
 }
 
 /** Opens the HTTP port, so that the process is known to live while it waits. */
@@ -67,7 +69,9 @@ async function openInNats(
   const { openNatsRetained } = await import('./cluster/nats-retained.ts')
   const { openNatsShadows } = await import('./cluster/nats-shadows.ts')
   const { natsRecords } = await import('./cluster/nats-records.ts')
+  const { natsRelay } = await import('./cluster/nats-relay.ts')
   const options = { cluster: cluster.name, region, bytesMax }
+  const createRelay = natsRelay(dependencies, nats, cluster.name)
   const records = natsRecords(dependencies, nats, options, signal)
   const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
   const retained = await stages.open('retained messages', openRetained)
@@ -75,5 +79,6 @@ async function openInNats(
   const shadows = await stages.open('shadows', openShadows)
   const openLeases = () => openNatsLeases(dependencies, nats, options, signal)
   const leases = await stages.open('leases of mappings', openLeases)
-  return { state, leases, records, retained, shadows, clusterName: cluster.name }
+  const values = { retained, shadows }
+  return { state, leases, records, createRelay, ...values, clusterName: cluster.name }
 }

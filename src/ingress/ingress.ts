@@ -35,6 +35,9 @@ import { createSharedMembers } from './broker/shared-members.ts'
 import type { Publishing } from './broker/publishing.ts'
 import { createManagedClients } from './broker/managed-clients.ts'
 import type { ManagedClients } from './broker/managed-clients.ts'
+import { createRelayedMessages } from './broker/relayed-messages.ts'
+import { relayInterest } from './relay/relay.ts'
+import type { Relay } from './relay/relay.ts'
 import { createReportNarrowed } from './broker/narrowing.ts'
 import { leaveOutParents } from './broker/leave-out-parents.ts'
 import { createRetainedFilters, deliverRetained } from './broker/retained-delivery.ts'
@@ -131,6 +134,8 @@ export interface IngressDependencies {
   readonly retained?: SharedRetained | undefined
   /** Absent: no proxy is trusted. */
   readonly proxies?: TrustedProxies | undefined
+  /** The other nodes of a cluster, for subscribers there. Absent: there are none. */
+  readonly relay?: Relay | undefined
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -273,7 +278,9 @@ async function createStage(
   const wills = createDelayedWills(clock)
   const profile = profiles[options.profile]
   const narrowed = createReportNarrowed(log)
-  const ofMemory = { ...dependencies, log, connections, wills }
+  const { relay } = dependencies
+  const interest = relay && relayInterest(relay)
+  const ofMemory = { ...dependencies, log, connections, wills, interest }
   const memory = createMemory(ofMemory, { ...options, ...profile })
   const retainedFilters = createRetainedFilters(memory.retained, profile, narrowed)
   const { name: connected, takesOver, finished } = connections
@@ -294,11 +301,13 @@ async function createStage(
     ingest: dependencies.ingest,
     finished,
     distribute: broker.publish.bind(broker) as Distribute,
-    receivers: watchReceivers(broker, memory.storedFilters),
+    receivers: watchReceivers(broker, memory.storedFilters, interest),
+    relay,
     prepareKeep: memory.prepareKeep,
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
+  relay?.start(createRelayedMessages(publishing))
   const shared = memory.share(broker)
   const sharedMembers = createSharedMembers({ ...parts, broker, shared })
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)

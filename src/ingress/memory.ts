@@ -26,6 +26,8 @@ interface CountingAedes extends Aedes {
 import { createSessionSubscriptions } from './kept/subscriptions.ts'
 import type { SessionSubscriptions } from './kept/subscriptions.ts'
 
+import type { RelayInterest } from './relay/relay.ts'
+
 interface MemoryDependencies {
   readonly clock: Clock
   readonly metrics: Metrics
@@ -36,6 +38,8 @@ interface MemoryDependencies {
   readonly kept?: KeptStore | undefined
   /** Retained messages that all nodes of a cluster share. Absent: this engine has its own. */
   readonly retained?: SharedRetained | undefined
+  /** Is told which filters the sessions have. Absent: there are no other nodes. */
+  readonly interest?: RelayInterest | undefined
 }
 
 type MemoryOptions = Parameters<typeof createSessionSubscriptions>[0] &
@@ -54,7 +58,7 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
   const { retained: ofCluster } = dependencies
   const mayReceive = (clientId: string, topic: string): boolean =>
     connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true
-  const subscriptions = createSessionSubscriptions(options)
+  const subscriptions = createSessionSubscriptions(options, dependencies.interest)
   const disk = kept && createSessionDisk(kept, subscriptions, () => sessions)
   const keeping =
     kept &&

@@ -35,3 +35,22 @@ export const createClusterMetrics = (registry: Registry) => ({
     'Lanes that this node owns; those of all nodes together are 16.',
   ),
 })
+
+/** Of messages between nodes. */
+export type RelayMetrics = ReturnType<typeof createRelayMetrics>
+
+/** @param registry that of the engine; once for each */
+export const createRelayMetrics = (registry: Registry) => ({
+  messages: counter(
+    registry,
+    'sluice_relay_messages_total',
+    'Messages for subscribers that went to other nodes of the cluster, or came from them.',
+    'direction',
+  ),
+  dropped: counter(
+    registry,
+    'sluice_relay_dropped_total',
+    'Messages between nodes of the cluster that subscribers did not get, by reason.',
+    'reason',
+  ),
+})

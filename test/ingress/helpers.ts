@@ -42,6 +42,7 @@ export async function startIngress(
   clock: Clock = systemClock,
   access?: Access,
   retained?: IngressDependencies['retained'],
+  relay?: IngressDependencies['relay'],
 ): Promise<TestIngress> {
   const metrics = createMetrics()
   const messages: Message[] = []
@@ -57,6 +58,7 @@ export async function startIngress(
       clock,
       ...(access && { access }),
       retained,
+      relay,
     },
     { drainMs: 200, closeTimeoutMs: 200, ...options },
   )

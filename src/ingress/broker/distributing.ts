@@ -2,6 +2,8 @@ import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Message } from '../../message.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
+import type { Relay, RelayInterest } from '../relay/relay.ts'
+import { relayPacket } from './relayed-packets.ts'
 import { carriedBy, carryProperties } from '../kept/carried-properties.ts'
 import type { Keep, Keeping } from '../kept/keeping.ts'
 import { isBasicIngest } from '../../topics/topic.ts'
@@ -24,6 +26,9 @@ export interface DistributingDependencies {
   /** Puts messages on disk. Absent: what is kept is in memory alone. */
   readonly prepareKeep?: Keeping['prepare'] | undefined
   readonly connectionOf: (client: Client) => Connection | undefined
+  /** Undefined: there are no other nodes. */
+  readonly relay?: Relay | undefined
+  readonly clock: Clock
   /** Called when something that `close` may wait for is finished. */
   readonly finished: () => void
 }
@@ -73,6 +78,7 @@ export function createDistribute(
       // For No Local; Aedes sets it only after the queues of sessions have the message.
       ;(packet as { clientId?: string | undefined }).clientId = client?.id
     }
+    if (dependencies.relay) relayPacket(dependencies.relay, packet, client?.id, dependencies.clock)
     const held = connection?.undistributed.get(packet)
     connection?.undistributed.delete(packet)
     if (held) connection?.gate.distributing(held)
@@ -114,17 +120,25 @@ interface Receivers {
  * that nothing has to be counted up and down.
  *
  * @param storedFilters the filters of sessions, empty while no absent client is subscribed
+ * @param interest is told which filters clients have
  */
-export function watchReceivers(broker: Aedes, storedFilters: { readonly size: number }): Receivers {
+export function watchReceivers(
+  broker: Aedes,
+  storedFilters: { readonly size: number },
+  interest?: RelayInterest,
+): Receivers {
   const delivering = new Set<unknown>()
+  const wanted = interest && countWanted(interest)
   const subscribe = broker.subscribe.bind(broker)
   const unsubscribe = broker.unsubscribe.bind(broker)
   broker.subscribe = (topic, deliver, done) => {
     delivering.add(deliver)
+    wanted?.add(topic, deliver)
     subscribe(topic, deliver, done)
   }
   broker.unsubscribe = (topic, deliver, done) => {
     delivering.delete(deliver)
+    wanted?.remove(topic, deliver)
     unsubscribe(topic, deliver, done)
   }
   return {
@@ -133,8 +147,31 @@ export function watchReceivers(broker: Aedes, storedFilters: { readonly size: nu
   }
 }
 
+/** Tells of each subscription once, however often it is made or ended. */
+function countWanted({ want, unwant }: RelayInterest) {
+  const topics = new Map<unknown, Set<string>>()
+  return {
+    add(topic: string | string[], deliver: unknown): void {
+      const known = topics.get(deliver) ?? new Set()
+      topics.set(deliver, known)
+      for (const each of [topic].flat()) {
+        if (!known.has(each)) want(each)
+        known.add(each)
+      }
+    },
+    remove(topic: string | string[], deliver: unknown): void {
+      const known = topics.get(deliver)
+      for (const each of [topic].flat()) if (known?.delete(each)) unwant(each)
+      if (known?.size === 0) topics.delete(deliver)
+    },
+  }
+}
+
 /** A message that did not come through Aedes, for Aedes. */
-export function packetOf(message: Message, clock: Clock): PublishPacket {
+export function packetOf(
+  message: Pick<Message, 'topic' | 'payload' | 'qos' | 'retain' | 'mqtt5'>,
+  clock: Clock,
+): PublishPacket {
   const { topic, payload, qos, retain } = message
   const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
   carryProperties(packet, message.mqtt5, clock.monotonicMs())

@@ -1,5 +1,4 @@
 import type { Client, PublishPacket } from 'aedes'
-import type { Clock } from '../../base/clock.ts'
 import type { Message, MessageSender } from '../../message.ts'
 import { SluiceError, shorten } from '../../base/errors.ts'
 import type { Permissions } from '../../identity/policies/access.ts'
@@ -18,6 +17,8 @@ import {
 } from './distributing.ts'
 import type { Distribute, DistributingDependencies, Proceed, Publish } from './distributing.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
+import type { RelayedMessage } from '../relay/relay.ts'
+import { relayedPacket, relayPacket } from './relayed-packets.ts'
 import type { Refusal } from '../mqtt5/incoming-publish.ts'
 import { createRefusedPublishes } from './refused-publishes.ts'
 
@@ -41,6 +42,11 @@ export interface Publishing {
   readonly distribute: Distribute
   /** Ingests and distributes a message that did not come through Aedes. */
   publish(message: Message, from?: MessageSender): Promise<void>
+  /** Hands a message of another node to the subscribers here. Rejects when it cannot be kept. */
+  distributeRelayed(message: RelayedMessage): {
+    readonly isKept: Promise<void>
+    distribute(): Promise<void>
+  }
   /** Only distributes a message, whose records are durable already; see `Ingress.distribute`. */
   distributeMessage(message: Message, kept?: (fault?: unknown) => void): Promise<void>
   /** How many ingests of wills and of `publish` are under way. */
@@ -50,9 +56,7 @@ export interface Publishing {
 /** Why a message is not durable; undefined where it is. */
 type Fault = { readonly cause: unknown } | undefined
 
-interface PublishingDependencies extends IngestingDependencies, DistributingDependencies {
-  readonly clock: Clock
-}
+type PublishingDependencies = IngestingDependencies & DistributingDependencies
 
 /** Disconnects the client without an answer, so that it sends the message again. */
 export const notIngested = new Error('the message could not be made durable')
@@ -71,7 +75,7 @@ export function mayPublish(
 }
 
 export function createPublishing(dependencies: PublishingDependencies): Publishing {
-  const { clock } = dependencies
+  const { clock, relay } = dependencies
   const ingesting = createIngesting(dependencies)
   const refusals = createRefusedPublishes(dependencies)
   const underway = createUnderway(ingesting, dependencies.finished)
@@ -115,6 +119,12 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
     connection.answers.add(outcome, answer, qos > 0)
   }
 
+  /** A message that did not come through Aedes goes to subscribers here and at other nodes. */
+  function handOn(packet: PublishPacket): Promise<void> {
+    if (relay) relayPacket(relay, packet, undefined, clock)
+    return distributePacket(dependencies.distribute, packet)
+  }
+
   return {
     authorize(client, packet, proceed) {
       const connection = client ? dependencies.connectionOf(client) : undefined
@@ -128,12 +138,17 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       const packet = packetOf(message, clock)
       const keep = prepareKeep(dependencies, packet, undefined)
       await underway.ingest(message, keep, from)
-      await distributePacket(dependencies.distribute, packet)
+      await handOn(packet)
     },
     async distributeMessage(message, kept) {
       const packet = packetOf(message, clock)
       await writeKeep(prepareKeep(dependencies, packet, undefined), kept)
-      await distributePacket(dependencies.distribute, packet)
+      await handOn(packet)
+    },
+    distributeRelayed({ publisher, ...message }) {
+      const packet = relayedPacket(packetOf({ ...message, retain: false }, clock), publisher)
+      const isKept = writeKeep(prepareKeep(dependencies, packet, publisher), undefined)
+      return { isKept, distribute: () => distributePacket(dependencies.distribute, packet) }
     },
     get underway() {
       return underway.count

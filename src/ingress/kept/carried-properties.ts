@@ -13,6 +13,8 @@ export interface CarriedProperties {
   readonly expiresAtMs: number | undefined
   /** What is on disk of the message, until it is handed to the subscribers. */
   readonly keep?: Keep | undefined
+  /** It comes from another node of the cluster, whose own groups have dealt it out. */
+  readonly isRelayed?: true | undefined
 }
 
 type WithProperties = Pick<PublishPacket, 'properties'>
@@ -34,13 +36,25 @@ export function carryProperties(
 
 /** Puts what is on disk of a message on its packet. */
 export function carryKeep(packet: WithProperties, keep: Keep): void {
-  const { mqtt5, expiresAtMs } = carriedBy(packet) ?? { mqtt5: undefined, expiresAtMs: undefined }
-  recarry(packet, { mqtt5, expiresAtMs, keep })
+  const { mqtt5, expiresAtMs, isRelayed } = carriedBy(packet) ?? {
+    mqtt5: undefined,
+    expiresAtMs: undefined,
+  }
+  recarry(packet, { mqtt5, expiresAtMs, keep, isRelayed })
+}
+
+/** Says of a message that it comes from another node. */
+export function markRelayed(packet: WithProperties): void {
+  const { mqtt5, expiresAtMs, keep } = carriedBy(packet) ?? {
+    mqtt5: undefined,
+    expiresAtMs: undefined,
+  }
+  recarry(packet, { mqtt5, expiresAtMs, keep, isRelayed: true })
 }
 
 /** What is stored of it with the message. */
 export function storedPart(carried: CarriedProperties | undefined): CarriedProperties | undefined {
-  if (carried?.keep === undefined) return carried
+  if (carried?.keep === undefined && carried?.isRelayed === undefined) return carried
   const { mqtt5, expiresAtMs } = carried
   return mqtt5 === undefined ? undefined : { mqtt5, expiresAtMs }
 }

@@ -1,6 +1,7 @@
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { carriedBy, carryKeep } from './carried-properties.ts'
+import { isGroupKey } from './group-queues.ts'
 import type { KeptLog } from './kept-log.ts'
 import { encodeMessage, encodeQueueRow } from './kept-rows.ts'
 import type { MessageRow } from './kept-rows.ts'
@@ -88,15 +89,18 @@ export function createKeeping(dependencies: KeepingDependencies): Keeping {
 
   /** @returns client id -> row; undefined for a message that no session queues */
   function rowsFor(
-    { topic, qos }: KeptPacket,
+    packet: KeptPacket,
     publisher: string | undefined,
   ): Map<string, QueuedRow> | undefined {
+    const { topic, qos } = packet
     if (qos === 0) return undefined
+    const isRelayed = carriedBy(packet)?.isRelayed === true
     let rows: Map<string, QueuedRow> | undefined
     let message = 0
     for (const { clientId, noLocal } of match(topic)) {
       const session = sessionRow(clientId)
       if (session === undefined || rows?.has(clientId) === true) continue
+      if (isRelayed && isGroupKey(clientId)) continue
       if ((noLocal && clientId === publisher) || !mayReceive(clientId, topic)) continue
       if (message === 0) message = log.nextId()
       rows ??= new Map()

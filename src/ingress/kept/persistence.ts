@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Client, PublishPacket, PubrelPacket, Subscription } from 'aedes'
+import { carriedBy } from './carried-properties.ts'
 import { isGroupKey, markUnqueued } from './group-queues.ts'
 import type { ReceivedIds } from './received-ids.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
@@ -77,8 +78,12 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
       .filter(({ noLocal, clientId }) => !noLocal || clientId !== publisher)
       .map(({ clientId }) => clientId)
     // Messages that are never forwarded would fill the queue. A session may have ended meanwhile.
+    const isRelayed = carriedBy(packet as PublishPacket)?.isRelayed === true
     const receivers = clientIds.filter(
-      (clientId) => dependencies.hasSession(clientId) && dependencies.mayReceive(clientId, topic),
+      (clientId) =>
+        dependencies.hasSession(clientId) &&
+        dependencies.mayReceive(clientId, topic) &&
+        !(isRelayed && isGroupKey(clientId)),
     )
     const count = queues.enqueue(receivers, packet)
     if (count > 0) notKept(count)

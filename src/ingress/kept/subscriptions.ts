@@ -1,4 +1,5 @@
 import type { Subscription } from 'aedes'
+import type { RelayInterest } from '../relay/relay.ts'
 import { createTopicIndex } from '../../topics/topic-index.ts'
 
 /** The subscriptions of sessions, of absent clients too. */
@@ -21,12 +22,14 @@ export interface QueuedSubscription {
   readonly noLocal: boolean
 }
 
-/** @param hashMatchesParent whether `a/#` matches `a` */
-export function createSessionSubscriptions({
-  hashMatchesParent,
-}: {
-  readonly hashMatchesParent: boolean
-}): SessionSubscriptions {
+/**
+ * @param hashMatchesParent whether `a/#` matches `a`
+ * @param interest is told which filters the sessions have
+ */
+export function createSessionSubscriptions(
+  { hashMatchesParent }: { readonly hashMatchesParent: boolean },
+  interest?: RelayInterest,
+): SessionSubscriptions {
   const filtersOf = new Map<string, Map<string, Subscription>>()
   const queued = createTopicIndex<QueuedSubscription & { readonly name: string }>({
     hashMatchesParent,
@@ -48,6 +51,7 @@ export function createSessionSubscriptions({
   function add(clientId: string, subscription: Subscription): void {
     const { topic: filter, qos } = subscription
     const known = filtersOf.get(clientId) ?? new Map<string, Subscription>()
+    if (!known.has(filter)) interest?.want(filter)
     filtersOf.set(clientId, known.set(filter, subscription))
     if (qos === 0) queued.remove(filter, clientId)
     else queued.add(filter, { name: clientId, clientId, noLocal: subscription.nl === true })
@@ -56,7 +60,9 @@ export function createSessionSubscriptions({
   function remove(clientId: string, filters: Iterable<string>): void {
     const known = filtersOf.get(clientId)
     for (const filter of filters) {
-      if (known?.delete(filter) === true) queued.remove(filter, clientId)
+      if (known?.delete(filter) !== true) continue
+      interest?.unwant(filter)
+      queued.remove(filter, clientId)
     }
     if (known?.size === 0) filtersOf.delete(clientId)
   }

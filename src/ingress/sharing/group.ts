@@ -1,4 +1,5 @@
 import type { Aedes, AedesPublishPacket } from 'aedes'
+import { carriedBy } from '../kept/carried-properties.ts'
 import { isUnqueued } from '../kept/group-queues.ts'
 import { wasRetained } from '../kept/subscriber-queues.ts'
 import type { SubscriberQueues } from '../kept/subscriber-queues.ts'
@@ -74,7 +75,9 @@ export function createGroup(dependencies: GroupDependencies, about: About): Grou
     hasAbsent: () => [...stored.keys()].some((id) => turns.memberOf(id) === undefined),
   })
   const deliver = (packet: AedesPublishPacket, done: () => void) =>
-    subscriptionMatches(filter, packet.topic) ? dispatch.deliver(packet, done) : done()
+    subscriptionMatches(filter, packet.topic) && carriedBy(packet)?.isRelayed !== true
+      ? dispatch.deliver(packet, done)
+      : done()
 
   /** The subscriptions have changed. */
   function changed(): void {

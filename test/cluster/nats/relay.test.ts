@@ -1,0 +1,79 @@
+/** Subscribers at one engine of a cluster, and publishers at another one, on NATS servers. */
+import { connectAsync } from 'mqtt'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import path from 'node:path'
+import { systemClock } from '../../../src/base/clock.ts'
+import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { findNatsServer } from './find-nats-server.ts'
+import { startNatsServers } from './nats-servers.ts'
+
+const program = await findNatsServer()
+const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason}`
+const lookEveryMs = 20
+
+async function startNode(natsUrl: string) {
+  const folder = await temporaryFolder()
+  const sluice = startSluice(['start'], {
+    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
+    SLUICE_NATS_URL: natsUrl,
+    SLUICE_AUTH: 'off',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+  })
+  onTestFinished(async () => {
+    sluice.kill('SIGKILL')
+    await sluice.ended
+    await folder.remove()
+  })
+  const { mqtt } = await sluice.ready()
+  return {
+    sluice,
+    async connect(clientId: string) {
+      const client = await connectAsync(`mqtt://127.0.0.1:${String(mqtt)}`, {
+        clientId,
+        reconnectPeriod: 0,
+      })
+      onTestFinished(() => client.endAsync(true))
+      const got: string[] = []
+      client.on('message', (topic, payload) => got.push(`${topic} ${payload.toString()}`))
+      return { client, got }
+    },
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await systemClock.sleep(lookEveryMs)
+}
+
+describe.skipIf(!program.isFound)(`messages between engines${why}`, () => {
+  if (!program.isFound) return
+  const { file } = program
+
+  test('reach the subscribers of each node, with the events of clients at another one', async () => {
+    const servers = await startNatsServers(file)
+    onTestFinished(() => servers.stop())
+    const [one, two] = await Promise.all([startNode(servers.url), startNode(servers.url)])
+    const { client, got } = await two.connect('reader')
+    await client.subscribeAsync(['dt/+/t', '$aws/events/presence/+/device'], { qos: 1 })
+    // The servers tell each other of a subscription some milliseconds later.
+    const { client: device } = await one.connect('probe')
+    while (got.length === 0) {
+      await device.publishAsync('dt/probe/t', '', { qos: 1 })
+      await systemClock.sleep(lookEveryMs)
+    }
+    const { client: publisher } = await one.connect('device')
+    const numbers = Array.from({ length: 100 }, (_, index) => `${index}`)
+    await Promise.all(numbers.map((n) => publisher.publishAsync('dt/7/t', n, { qos: 1 })))
+    await publisher.endAsync()
+    await until(() => got.some((line) => line.includes('presence/disconnected')))
+    expect(got.filter((line) => line.startsWith('dt/7/t'))).toEqual(
+      numbers.map((n) => `dt/7/t ${n}`),
+    )
+    const events = got.filter((line) => line.startsWith('$aws/'))
+    expect(events.map((line) => line.split(' ')[0])).toEqual([
+      '$aws/events/presence/connected/device',
+      '$aws/events/presence/disconnected/device',
+    ])
+  })
+})
