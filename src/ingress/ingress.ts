@@ -17,8 +17,7 @@ import { createBroker } from './broker/broker.ts'
 import { createConnections, endConnectionsOf } from './broker/connections.ts'
 import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
-import { createHeldBytes } from './gate/held-bytes.ts'
-import type { HeldBytes } from './gate/held-bytes.ts'
+import { createReportedHeldBytes } from './gate/reported-held-bytes.ts'
 import type { KeptStore } from './kept/kept-store.ts'
 import { createMemory } from './memory.ts'
 import { createDelayedWills } from './broker/delayed-wills.ts'
@@ -342,30 +341,6 @@ function mqtt5OptionsOf(options: IngressOptions) {
     topicLimits: options,
     sessionExpirySecondsMax: Math.floor(options.sessionExpiryMs / 1_000),
   }
-}
-
-function createReportedHeldBytes(
-  { clock, metrics, log }: Pick<AcceptanceDependencies, 'clock' | 'metrics' | 'log'>,
-  options: IngressOptions,
-): HeldBytes {
-  const heldBytes = createHeldBytes(
-    {
-      clock,
-      stallChanged(isStalled) {
-        const about = { heldBytes: heldBytes.total }
-        if (!isStalled) {
-          log.warn('stall_over', about, 'publishers go on')
-          return
-        }
-        metrics.mqttStalls.inc()
-        const text = 'publishers are held back: the memory for messages is full, and none is freed'
-        log.error('stall', about, text)
-      },
-    },
-    options,
-  )
-  metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
-  return heldBytes
 }
 
 async function close(stage: Stage, drainMs: number): Promise<void> {

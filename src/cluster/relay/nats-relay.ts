@@ -45,7 +45,7 @@ export function createNatsRelay(
   const prefix = `sluice.${cluster}.mqtt`
   const outgoing = createOutgoing(connection)
   let number = 0
-  let receive: (data: Uint8Array) => void = () => undefined
+  let receive: ((data: Uint8Array) => void) | undefined
 
   function drop(reason: string, topic?: string): void {
     metrics.dropped.inc({ reason })
@@ -57,7 +57,7 @@ export function createNatsRelay(
     (subject) => {
       const subscription = connection.subscribe(subject, {
         callback: (error, { data }) => {
-          if (error === null) receive(data)
+          if (error === null) receive?.(data)
         },
       })
       return () => subscription.unsubscribe()
@@ -142,7 +142,7 @@ function createReceive({ deliver, drop, metrics }: ReceiveDependencies, self: st
     metrics.messages.inc({ direction: 'in' })
     waiting++
     waitingBytes += bytes
-    void deliver(message).then(() => {
+    void deliver(message).finally(() => {
       waiting--
       waitingBytes -= bytes
     })

@@ -45,7 +45,7 @@ export interface Publishing {
   /** Hands a message of another node to the subscribers here. Rejects when it cannot be kept. */
   distributeRelayed(message: RelayedMessage): {
     readonly isKept: Promise<void>
-    distribute(): Promise<void>
+    readonly distribute: () => Promise<void>
   }
   /** Only distributes a message, whose records are durable already; see `Ingress.distribute`. */
   distributeMessage(message: Message, kept?: (fault?: unknown) => void): Promise<void>
@@ -75,7 +75,7 @@ export function mayPublish(
 }
 
 export function createPublishing(dependencies: PublishingDependencies): Publishing {
-  const { clock, relay } = dependencies
+  const { clock } = dependencies
   const ingesting = createIngesting(dependencies)
   const refusals = createRefusedPublishes(dependencies)
   const underway = createUnderway(ingesting, dependencies.finished)
@@ -119,12 +119,6 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
     connection.answers.add(outcome, answer, qos > 0)
   }
 
-  /** A message that did not come through Aedes goes to subscribers here and at other nodes. */
-  function handOn(packet: PublishPacket): Promise<void> {
-    if (relay) relayPacket(relay, packet, undefined, clock)
-    return distributePacket(dependencies.distribute, packet)
-  }
-
   return {
     authorize(client, packet, proceed) {
       const connection = client ? dependencies.connectionOf(client) : undefined
@@ -133,6 +127,27 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       else authorizeWill({ client, connection }, packet, proceed)
     },
     distribute: createDistribute(dependencies, refusals.isRefused),
+    ...createMessagePublishing(dependencies, underway),
+    get underway() {
+      return underway.count
+    },
+  }
+}
+
+/** Messages that did not come through Aedes. */
+function createMessagePublishing(
+  dependencies: PublishingDependencies,
+  underway: ReturnType<typeof createUnderway>,
+): Pick<Publishing, 'publish' | 'distributeMessage' | 'distributeRelayed'> {
+  const { clock, relay } = dependencies
+
+  /** Hands it to the subscribers here and at other nodes. */
+  function handOn(packet: PublishPacket): Promise<void> {
+    if (relay) relayPacket(relay, packet, undefined, clock)
+    return distributePacket(dependencies.distribute, packet)
+  }
+
+  return {
     async publish(message, from) {
       if (message.basicIngestRule !== undefined) return underway.ingest(message, undefined, from)
       const packet = packetOf(message, clock)
@@ -149,9 +164,6 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       const packet = relayedPacket(packetOf({ ...message, retain: false }, clock), publisher)
       const isKept = writeKeep(prepareKeep(dependencies, packet, publisher), undefined)
       return { isKept, distribute: () => distributePacket(dependencies.distribute, packet) }
-    },
-    get underway() {
-      return underway.count
     },
   }
 }

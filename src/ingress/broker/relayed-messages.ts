@@ -7,12 +7,12 @@ import type { Publishing } from './publishing.ts'
  * @returns what takes a message, and resolves when it is handed on, or cannot be kept on disk for a
  *   session: then nobody gets it, and its publisher, at another node, waits for no answer
  */
-export function createRelayedMessages({
-  distributeRelayed,
-}: Pick<Publishing, 'distributeRelayed'>): (message: RelayedMessage) => Promise<void> {
+export function createRelayedMessages(
+  publishing: Pick<Publishing, 'distributeRelayed'>,
+): (message: RelayedMessage) => Promise<void> {
   let last = Promise.resolve()
   return (message) => {
-    const { isKept, distribute } = distributeRelayed(message)
+    const { isKept, distribute } = publishing.distributeRelayed(message)
     const before = last
     const handOn = async () => {
       const hasFailed = await isKept.then(

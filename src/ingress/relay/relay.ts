@@ -37,7 +37,6 @@ export type RelayInterest = Pick<Relay, 'want' | 'unwant'>
  * shared ones, whose groups deal out what is published at their own node.
  */
 export function relayInterest(relay: RelayInterest): RelayInterest {
-  const isForOthers = (filter: string) => !filter.startsWith('$SYS/') && !isShared(filter)
   return {
     want(filter) {
       if (isForOthers(filter)) relay.want(filter)
@@ -47,3 +46,5 @@ export function relayInterest(relay: RelayInterest): RelayInterest {
     },
   }
 }
+
+const isForOthers = (filter: string): boolean => !filter.startsWith('$SYS/') && !isShared(filter)

@@ -75,9 +75,7 @@ export function createGroup(dependencies: GroupDependencies, about: About): Grou
     hasAbsent: () => [...stored.keys()].some((id) => turns.memberOf(id) === undefined),
   })
   const deliver = (packet: AedesPublishPacket, done: () => void) =>
-    subscriptionMatches(filter, packet.topic) && carriedBy(packet)?.isRelayed !== true
-      ? dispatch.deliver(packet, done)
-      : done()
+    isFor(filter, packet) ? dispatch.deliver(packet, done) : done()
 
   /** The subscriptions have changed. */
   function changed(): void {
@@ -134,6 +132,10 @@ export function createGroup(dependencies: GroupDependencies, about: About): Grou
   broker.subscribe(filter, deliver, nothing)
   return self
 }
+
+/** A message of another node is dealt out by the groups there. */
+const isFor = (filter: string, packet: AedesPublishPacket): boolean =>
+  subscriptionMatches(filter, packet.topic) && carriedBy(packet)?.isRelayed !== true
 
 interface DispatchParts {
   readonly queues: SubscriberQueues
