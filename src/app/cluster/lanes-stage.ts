@@ -94,10 +94,10 @@ export async function openLanesStage(
   stages: Stages,
 ): Promise<LanesStage> {
   const clusterMetrics = createClusterMetrics(metrics.registry)
-  let inLog: Pick<Lanes, 'deadLetterBytesInLog'> | undefined
+  const opened: { lanes?: Pick<Lanes, 'deadLetterBytesInLog'> } = {}
   const log = await stages.open(
     'cluster log',
-    () => openLog(clusterMetrics, () => inLog?.deadLetterBytesInLog() ?? 0),
+    () => openLog(clusterMetrics, () => opened.lanes?.deadLetterBytesInLog() ?? 0),
     (it) => it.close(),
   )
   const cache = path.join(directory, cacheFolderName)
@@ -128,7 +128,7 @@ export async function openLanesStage(
       ending.abort()
     },
   )
-  inLog = lanes
+  opened.lanes = lanes
   const { outboxBytesMax: bytesMax } = config
   const limits = { ...outbox.limits, bytesMax, destinationBytesMax: bytesMax }
   return {
