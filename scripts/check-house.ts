@@ -43,6 +43,7 @@ const floors = [
   'event-source/filters',
   'event-source/functions',
   'engine',
+  'cluster/clients',
   'cluster/relay',
   'upstream',
   'ingress',

@@ -5,13 +5,13 @@ import type { SharedState } from '../cluster/state/shared-state.ts'
 import type { Config } from '../config/config.ts'
 import type { HttpListener } from '../http/server/http-listener.ts'
 import type { LogLevels } from '../telemetry/logger.ts'
-import type { Relay } from '../ingress/relay/relay.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { OtherNodes } from './cluster/nats-relay.ts'
 import type { ClusterRecords } from './cluster/lanes-stage.ts'
 import type { SharedSources } from './shared-sources.ts'
 import type { TemplateOptions } from './template-stage.ts'
 
-type CreateRelay = (metrics: Metrics) => Relay
+type ReachNodes = (metrics: Metrics) => OtherNodes
 
 export interface AppDependencies {
   readonly config: Config
@@ -36,7 +36,7 @@ export interface AppDependencies {
         /** Undefined: shadows are those of this engine. */
         readonly shadows?: ComparedValues | undefined
         /** Undefined: subscribers get what is published at this engine. */
-        readonly createRelay?: CreateRelay | undefined
+        readonly reachNodes?: ReachNodes | undefined
       }
     | undefined
   /** What is read of it, once it is open. */
@@ -48,7 +48,7 @@ export interface AppDependencies {
   /** Device shadows, in an engine that is part of a cluster. */
   readonly shadowValues?: ComparedValues | undefined
   /** Makes the way to subscribers of other nodes, in an engine that is part of a cluster. */
-  readonly createRelay?: CreateRelay | undefined
+  readonly reachNodes?: ReachNodes | undefined
   /** The HTTP port, which a node of a cluster opens before it waits for the others. */
   readonly httpListener?: HttpListener | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */

@@ -23,7 +23,7 @@ import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import { createQuarantine } from '../storage/quarantine.ts'
-import type { Relay } from '../ingress/relay/relay.ts'
+import type { OtherNodes } from './cluster/nats-relay.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /** MQTT with its guards: the ingress, access control for its clients, and TLS certificates. */
@@ -65,7 +65,7 @@ interface MqttStageDependencies extends Pick<
   /** Undefined: retained messages are those of this engine. */
   readonly retainedValues?: LastValues | undefined
   /** Undefined: subscribers get what is published at this engine. */
-  readonly createRelay?: ((metrics: Metrics) => Relay) | undefined
+  readonly reachNodes?: ((metrics: Metrics) => OtherNodes) | undefined
   /** Ends the wait for what nodes share. */
   readonly signal?: AbortSignal | undefined
 }
@@ -85,7 +85,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       access,
       kept,
       retained,
-      relay: dependencies.createRelay?.(metrics),
+      ...dependencies.reachNodes?.(metrics),
       webSocketGuard: webSocketGuard(config, accessKeys),
       proxies: createTrustedProxies(config.trustedProxies),
       metrics,

@@ -25,9 +25,9 @@ export async function withSharedSources(
   const { openSharedSources } = await import('./shared-sources.ts')
   const open = () => openSharedSources(dependencies, { state, leases, clusterName })
   const shared = await stages.open('cluster state', open, (it) => it.close())
-  const { createRelay } = given
+  const { reachNodes } = given
   const values = { retainedValues, shadowValues }
-  return { ...dependencies, ...values, shared, records, createRelay, httpListener }
+  return { ...dependencies, ...values, shared, records, reachNodes, httpListener }
 }
 
 /** Opens the HTTP port, so that the process is known to live while it waits. */
@@ -71,7 +71,7 @@ async function openInNats(
   const { natsRecords } = await import('./cluster/nats-records.ts')
   const { natsRelay } = await import('./cluster/nats-relay.ts')
   const options = { cluster: cluster.name, region, bytesMax }
-  const createRelay = natsRelay(dependencies, nats, cluster.name)
+  const reachNodes = natsRelay(dependencies, nats, cluster.name)
   const records = natsRecords(dependencies, nats, options, signal)
   const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
   const retained = await stages.open('retained messages', openRetained)
@@ -80,5 +80,5 @@ async function openInNats(
   const openLeases = () => openNatsLeases(dependencies, nats, options, signal)
   const leases = await stages.open('leases of mappings', openLeases)
   const values = { retained, shadows }
-  return { state, leases, records, createRelay, ...values, clusterName: cluster.name }
+  return { state, leases, records, reachNodes, ...values, clusterName: cluster.name }
 }

@@ -14,7 +14,7 @@ import type { Access } from '../identity/policies/access.ts'
 import { createAcceptance } from './entrances/acceptance.ts'
 import type { AcceptanceDependencies } from './entrances/acceptance.ts'
 import { createBroker } from './broker/broker.ts'
-import { createConnections, endConnectionsOf } from './broker/connections.ts'
+import { claimedClients, createConnections, endConnectionsOf } from './broker/connections.ts'
 import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createReportedHeldBytes } from './gate/reported-held-bytes.ts'
@@ -36,6 +36,7 @@ import { createManagedClients } from './broker/managed-clients.ts'
 import type { ManagedClients } from './broker/managed-clients.ts'
 import { createRelayedMessages } from './broker/relayed-messages.ts'
 import { relayInterest } from './relay/relay.ts'
+import type { ClientClaims } from './relay/client-claims.ts'
 import type { Relay } from './relay/relay.ts'
 import { createReportNarrowed } from './broker/narrowing.ts'
 import { leaveOutParents } from './broker/leave-out-parents.ts'
@@ -135,6 +136,8 @@ export interface IngressDependencies {
   readonly proxies?: TrustedProxies | undefined
   /** The other nodes of a cluster, for subscribers there. Absent: there are none. */
   readonly relay?: Relay | undefined
+  /** Absent: a client id has one connection at this engine. */
+  readonly claims?: ClientClaims | undefined
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -272,7 +275,8 @@ async function createStage(
   const { metrics, clock, access = openAccess } = dependencies
   const logger = dependencies.logger.child({ stage: 'ingress' })
   const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
-  const connections = createConnections()
+  const { claims } = dependencies
+  const connections = createConnections(claims?.gone)
   const connectionOf = connections.of
   const wills = createDelayedWills(clock)
   const profile = profiles[options.profile]
@@ -287,7 +291,7 @@ async function createStage(
   const events = createLifecycleEvents({ announce, firstVersion, clock, log, finished })
   const told = { log, logger, metrics, events, narrowed }
   const parts = { ...memory, ...told, access, clock, wills, connectionOf, profile, retainedFilters }
-  const broker = createBroker({ ...parts, connected, takesOver }, options)
+  const broker = createBroker({ ...parts, connected, takesOver, claims }, options)
   if (!profile.hashMatchesParent) leaveOutParents(broker)
   await broker.listen()
   const notKept = () => memory.notKept('retained_full', 1)
@@ -307,6 +311,7 @@ async function createStage(
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
   relay?.start(createRelayedMessages(publishing))
+  claims?.start(claimedClients(connections, memory.sessions))
   const shared = memory.share(broker)
   const sharedMembers = createSharedMembers({ ...parts, broker, shared })
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)

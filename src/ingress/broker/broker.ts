@@ -17,6 +17,7 @@ import { asOnAws } from '../mqtt5/profile.ts'
 import type { Profile } from '../mqtt5/profile.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sessionMarker } from '../kept/persistence.ts'
+import type { ClientClaims } from '../relay/client-claims.ts'
 import { prepareConnection } from './incoming-connect.ts'
 import type { IncomingConnectLimits } from './incoming-connect.ts'
 import type { ReportNarrowed } from './narrowing.ts'
@@ -46,6 +47,8 @@ interface BrokerDependencies extends LoginDependencies {
   readonly wills: DelayedWills
   /** The client is accepted, and an earlier connection of it is closed. */
   readonly connected: Connections['name']
+  /** The other nodes of a cluster. Absent: there are none. */
+  readonly claims?: Pick<ClientClaims, 'connected'> | undefined
   readonly events: LifecycleEvents
   readonly profile: Profile
   readonly queues: SubscriberQueues
@@ -229,6 +232,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
       useSession(connection, dependencies.sessions.begin(client.id, expiryMsOf(connection)))
     const earlier = dependencies.connected(client, connection)
     if (earlier) dependencies.events.disconnected(earlier.client, earlier.connection)
+    dependencies.claims?.connected(client.id, isClean)
     dependencies.events.connected(client, connection)
     connection.counted = true
     connection.connectedSinceMs = dependencies.clock.wallMs()

@@ -1,6 +1,8 @@
 import type { Client } from 'aedes'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Keep } from '../kept/keeping.ts'
+import type { Sessions } from '../kept/sessions.ts'
+import type { ClaimedClients } from '../relay/client-claims.ts'
 import type { Connection } from './connection.ts'
 
 /** The open connections: finds them, and waits for the messages that they have under way. */
@@ -36,7 +38,8 @@ interface NamedConnection {
   readonly connection: Connection
 }
 
-export function createConnections(): Connections {
+/** @param gone is told of each client whose last connection has ended */
+export function createConnections(gone?: (clientId: string) => void): Connections {
   const open = new Map<Connection, Client>()
   // Weak, because Aedes' hooks may still run for a client whose connection is closed.
   const byClient = new WeakMap<Client, Connection>()
@@ -67,7 +70,10 @@ export function createConnections(): Connections {
       open.delete(connection)
       const { session, mqtt5 } = connection
       session?.connectionGone(mqtt5 && mqtt5.sessionExpirySeconds * 1_000)
-      if (named.get(client.id)?.connection === connection) named.delete(client.id)
+      if (named.get(client.id)?.connection === connection) {
+        named.delete(client.id)
+        gone?.(client.id)
+      }
       if (connection.keeps) settleDropped(connection.keeps)
       finished()
     },
@@ -78,6 +84,20 @@ export function createConnections(): Connections {
     forEach: (act) => [...open].forEach(([connection, client]) => act(connection, client)),
     finished,
     waitUntil,
+  }
+}
+
+/** What another node that has accepted a client asks for. */
+export function claimedClients(
+  { byId, takesOver }: Pick<Connections, 'byId' | 'takesOver'>,
+  sessions: Pick<Sessions, 'discard'>,
+): ClaimedClients {
+  return {
+    takeOver(clientId) {
+      takesOver(clientId)
+      byId(clientId)?.client.close()
+    },
+    discardSession: sessions.discard,
   }
 }
 

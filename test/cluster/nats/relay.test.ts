@@ -1,4 +1,4 @@
-/** Subscribers at one engine of a cluster, and publishers at another one, on NATS servers. */
+/** Clients at two engines of a cluster, as processes on NATS servers. */
 import { connectAsync } from 'mqtt'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import path from 'node:path'
@@ -46,11 +46,11 @@ async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await systemClock.sleep(lookEveryMs)
 }
 
-describe.skipIf(!program.isFound)(`messages between engines${why}`, () => {
+describe.skipIf(!program.isFound)(`clients of several engines${why}`, () => {
   if (!program.isFound) return
   const { file } = program
 
-  test('reach the subscribers of each node, with the events of clients at another one', async () => {
+  test('get messages and events of each other, and have one connection for an id', async () => {
     const servers = await startNatsServers(file)
     onTestFinished(() => servers.stop())
     const [one, two] = await Promise.all([startNode(servers.url), startNode(servers.url)])
@@ -75,5 +75,14 @@ describe.skipIf(!program.isFound)(`messages between engines${why}`, () => {
       '$aws/events/presence/connected/device',
       '$aws/events/presence/disconnected/device',
     ])
+
+    await client.subscribeAsync('$aws/events/presence/+/roamer', { qos: 1 })
+    await one.connect('roamer')
+    const isTold = (text: string) =>
+      got.some((line) => line.includes('/roamer ') && line.includes(text))
+    await until(() => isTold('"connected"'))
+    const { client: later } = await two.connect('roamer')
+    await until(() => isTold('DUPLICATE_CLIENTID'))
+    expect(later.connected).toBe(true)
   })
 })
