@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
+import type { StateView } from '../cluster/state/cluster-state.ts'
 import { writeDurably } from '../storage/durable-file.ts'
 import { readIfPresent } from '../storage/file-reads.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
@@ -30,6 +31,23 @@ export async function takeFirstLifecycleVersion(
       'the version numbers of lifecycle events begin with the time, because their file is unusable',
     )
     return clock.wallMs()
+  }
+}
+
+/**
+ * The same for a node of a cluster, by revisions of what the nodes share: each start of a node has
+ * one that is higher than all before.
+ *
+ * @throws SluiceError ServiceUnavailableException (rejects)
+ */
+export async function takeSharedLifecycleVersion(
+  starts: Pick<StateView, 'get' | 'put' | 'caughtUp'>,
+): Promise<number> {
+  for (;;) {
+    const entry = await starts.put('start', '{}', starts.get('start')?.revision)
+    if (entry !== undefined) return entry.revision * versionsOfProcess
+    // Another node started just then.
+    await starts.caughtUp()
   }
 }
 

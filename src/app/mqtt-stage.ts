@@ -81,7 +81,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
     {
       ingest,
       announce,
-      firstLifecycleVersion: await takeFirstLifecycleVersion({ clock, logger }, config.dataDir),
+      firstLifecycleVersion: await firstLifecycleVersion(dependencies),
       access,
       kept,
       retained,
@@ -142,6 +142,14 @@ async function openRetained({
   const { retainedMax } = mqtt
   const limits = { retainedMax, retainedBytesMax: retainedBytesMaxOf(retainedMax) }
   return openSharedRetained({ values, clock, logger }, limits, signal)
+}
+
+/** In a cluster a client may have been at any node before. */
+function firstLifecycleVersion(dependencies: MqttStageDependencies): Promise<number> {
+  const { shared, config } = dependencies
+  return shared
+    ? shared.takeFirstLifecycleVersion()
+    : takeFirstLifecycleVersion(dependencies, config.dataDir)
 }
 
 async function openKept({

@@ -27,6 +27,7 @@ import {
 import { createSharedRules, ruleKind } from '../rules/shared-rules.ts'
 import type { RuleSource } from '../rules/rule-source.ts'
 import type { SecretSource } from '../storage/reloaded-file.ts'
+import { takeSharedLifecycleVersion } from './first-lifecycle-version.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 
 /**
@@ -44,6 +45,8 @@ export interface SharedSources {
   hasPasswords(): boolean
   readonly accessKeys: SecretSource
   readonly openRecords: OpenRecords
+  /** @returns a version number of lifecycle events that is higher than all before, at any node */
+  readonly takeFirstLifecycleVersion: () => Promise<number>
   readonly openMappings: OpenMappings
   /** Topic rule destinations. */
   readonly destinations: DestinationRecords
@@ -101,6 +104,7 @@ function sourcesOf(
     passwords: createSharedPasswords(passwords, place),
     hasPasswords: () => passwords.names().length > 0,
     accessKeys: createSharedAccessKeys(state.view(secretKinds.accessKey), place),
+    takeFirstLifecycleVersion: () => takeSharedLifecycleVersion(state.view('lifecycle')),
     openRecords: createOpenSharedRecords({ logger, state }),
     openMappings: async (parts) => {
       const node = `${hostname()}:${randomUUID()}`

@@ -311,7 +311,7 @@ async function createStage(
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
   relay?.start(createRelayedMessages(publishing))
-  claims?.start(claimedClients(connections, memory.sessions))
+  claims?.start(claimedClients(connections, memory.sessions, events))
   const shared = memory.share(broker)
   const sharedMembers = createSharedMembers({ ...parts, broker, shared })
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)

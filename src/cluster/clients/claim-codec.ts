@@ -11,6 +11,8 @@ export interface Claim {
   /** Of two claims, the one with the greater number is the later one. */
   readonly order: number
   readonly isClean: boolean
+  /** Of the lifecycle events of the client; undefined when there are none. */
+  readonly versionNumber?: number | undefined
 }
 
 /** A node has a client for so long. */
@@ -25,7 +27,12 @@ const version = 1
 interface Form {
   readonly v: number
   readonly o: string
-  readonly c: readonly (readonly [clientId: string, order: number, isClean: 0 | 1])[]
+  readonly c: readonly (readonly [
+    clientId: string,
+    order: number,
+    isClean: 0 | 1,
+    versionNumber?: number | null,
+  ])[]
   readonly h: readonly (readonly [clientId: string, ageMs: number])[]
 }
 
@@ -33,7 +40,12 @@ export function encodeClaims({ origin, claims, held }: ToldClients): Uint8Array 
   const form: Form = {
     v: version,
     o: origin,
-    c: claims.map(({ clientId, order, isClean }) => [clientId, order, isClean ? 1 : 0]),
+    c: claims.map(({ clientId, order, isClean, versionNumber }) => [
+      clientId,
+      order,
+      isClean ? 1 : 0,
+      versionNumber ?? null,
+    ]),
     h: held.map(({ clientId, ageMs }) => [clientId, ageMs]),
   }
   return Buffer.from(JSON.stringify(form))
@@ -46,7 +58,12 @@ export function decodeClaims(data: Uint8Array): ToldClients | undefined {
     if (v !== version || typeof origin !== 'string') return undefined
     return {
       origin,
-      claims: c.map(([clientId, order, isClean]) => ({ clientId, order, isClean: isClean === 1 })),
+      claims: c.map(([clientId, order, isClean, versionNumber]) => ({
+        clientId,
+        order,
+        isClean: isClean === 1,
+        versionNumber: versionNumber ?? undefined,
+      })),
       held: h.map(([clientId, ageMs]) => ({ clientId, ageMs })),
     }
   } catch {

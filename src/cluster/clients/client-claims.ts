@@ -40,6 +40,7 @@ const clientsMax = 500
 interface OwnClient {
   order: number
   readonly sinceMs: number
+  readonly versionNumber: number | undefined
 }
 
 /** @param origin the name of this process, which no other one ever has */
@@ -53,7 +54,8 @@ export function createClientClaims(
 
   function claim(clientId: string, client: OwnClient, isClean: boolean): void {
     if (unsent.length === 0) setImmediate(send)
-    unsent.push({ clientId, order: client.order, isClean })
+    const { order, versionNumber } = client
+    unsent.push({ clientId, order, isClean, versionNumber })
   }
 
   function send(): void {
@@ -64,8 +66,10 @@ export function createClientClaims(
     }
   }
 
-  function taken(host: ClaimedClients, from: string, { clientId, order, isClean }: Claim): void {
+  function taken(host: ClaimedClients, from: string, claimed: Claim): void {
+    const { clientId, order, isClean, versionNumber } = claimed
     latest = Math.max(latest, order)
+    if (versionNumber !== undefined) host.versionTold(clientId, versionNumber)
     const mine = own.get(clientId)
     if (mine !== undefined) {
       const isOld = clock.monotonicMs() - mine.sinceMs > concurrentMs
@@ -97,8 +101,8 @@ export function createClientClaims(
   }
 
   return {
-    connected(clientId, isClean) {
-      const client = { order: ++latest, sinceMs: clock.monotonicMs() }
+    connected(clientId, isClean, versionNumber) {
+      const client = { order: ++latest, sinceMs: clock.monotonicMs(), versionNumber }
       own.set(clientId, client)
       claim(clientId, client, isClean)
     },

@@ -232,8 +232,8 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
       useSession(connection, dependencies.sessions.begin(client.id, expiryMsOf(connection)))
     const earlier = dependencies.connected(client, connection)
     if (earlier) dependencies.events.disconnected(earlier.client, earlier.connection)
-    dependencies.claims?.connected(client.id, isClean)
     dependencies.events.connected(client, connection)
+    dependencies.claims?.connected(client.id, isClean, connection.lifecycle?.versionNumber)
     connection.counted = true
     connection.connectedSinceMs = dependencies.clock.wallMs()
     dependencies.metrics.mqttConnections.inc()

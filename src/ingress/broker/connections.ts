@@ -1,6 +1,7 @@
 import type { Client } from 'aedes'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Keep } from '../kept/keeping.ts'
+import type { LifecycleEvents } from './lifecycle-events.ts'
 import type { Sessions } from '../kept/sessions.ts'
 import type { ClaimedClients } from '../relay/client-claims.ts'
 import type { Connection } from './connection.ts'
@@ -91,13 +92,15 @@ export function createConnections(gone?: (clientId: string) => void): Connection
 export function claimedClients(
   { byId, takesOver }: Pick<Connections, 'byId' | 'takesOver'>,
   sessions: Pick<Sessions, 'discard'>,
+  { versionTold }: Pick<LifecycleEvents, 'versionTold'>,
 ): ClaimedClients {
   return {
     takeOver(clientId) {
       takesOver(clientId)
       byId(clientId)?.client.close()
     },
-    discardSession: sessions.discard,
+    discardSession: (clientId) => sessions.discard(clientId),
+    versionTold,
   }
 }
 

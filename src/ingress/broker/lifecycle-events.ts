@@ -16,6 +16,8 @@ export interface LifecycleEvents {
   connected(client: Client, connection: Connection): void
   /** The client was connected. Has an effect once for each connection. */
   disconnected(client: Client, connection: Connection): void
+  /** The client has connected at another node, where its events have this version number. */
+  readonly versionTold: (clientId: string, versionNumber: number) => void
   /** Its CONNECT was refused. */
   refused(client: Client, connection: Connection, reason: ConnectFailureReason): void
   /** @param filters of one SUBSCRIBE; those that were not granted are left out */
@@ -116,6 +118,8 @@ export function createLifecycleEvents(dependencies: LifecycleEventsDependencies)
       })
     },
 
+    versionTold: (clientId, versionNumber) => versions.told(clientId, versionNumber),
+
     refused({ id }, connection, connectFailureReason) {
       telling.tell('presence/connect_failed', id, {
         eventType: 'connect_failed',
@@ -148,6 +152,12 @@ function createVersions({ clock, firstVersion }: LifecycleEventsDependencies) {
       const version = isRemembered ? known.version + 1 : firstVersion
       versions.set(clientId, { version, seenMs: clock.monotonicMs() })
       return version
+    },
+    /** Another node gave this version to the client. */
+    told(clientId: string, version: number): void {
+      const known = versions.get(clientId)
+      if (known !== undefined && known.version >= version) return
+      versions.set(clientId, { version, seenMs: clock.monotonicMs() })
     },
     /** The client goes: from now on it is away. */
     seen(clientId: string): void {

@@ -49,6 +49,7 @@ function createNodes(seed: number, delayMs: number) {
           claims.gone(clientId)
         },
         discardSession: (clientId) => discarded.push(clientId),
+        versionTold: () => undefined,
       })
       return [name, { clients, claims, discarded }] as const
     }),

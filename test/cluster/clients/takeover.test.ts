@@ -10,17 +10,24 @@ import { createMemoryLogger, createMetrics } from '../../../src/telemetry/teleme
 import { atTheEnd } from '../../helpers/at-the-end.ts'
 import { until } from '../../ingress/helpers.ts'
 
+interface LifecycleEvent {
+  readonly disconnectReason?: string
+  readonly versionNumber: number
+}
+
 async function startNode(wire: EventEmitter, origin: string) {
   const bus = {
     publish: (data: Uint8Array) => void wire.emit('told', data),
     listen: (receive: (data: Uint8Array) => void) => void wire.on('told', receive),
   }
   const events: string[] = []
+  const versions: number[] = []
   const ingress = await createIngress({
     ingest: () => Promise.resolve(),
     announce(messages) {
       for (const { topic, payload } of messages) {
-        const event = JSON.parse(payload.toString()) as { readonly disconnectReason?: string }
+        const event = JSON.parse(payload.toString()) as LifecycleEvent
+        versions.push(event.versionNumber)
         events.push([topic.split('/')[3], event.disconnectReason ?? ''].join(' ').trim())
       }
       return Promise.resolve()
@@ -35,6 +42,7 @@ async function startNode(wire: EventEmitter, origin: string) {
   return {
     ingress,
     events,
+    versions,
     async connect(options: IClientOptions) {
       const url = `mqtt://127.0.0.1:${port}`
       const client = await connectAsync(url, { reconnectPeriod: 0, ...options })
@@ -60,6 +68,8 @@ test('a client of MQTT 5 that connects at another node is told so, and both even
   await until(() => one.events.length === 2)
   expect(one.events).toEqual(['connected', 'disconnected DUPLICATE_CLIENTID'])
   expect(two.events).toEqual(['connected'])
+  // Consumers of events sort by it.
+  expect([one.versions, two.versions]).toEqual([[0, 0], [1]])
   expect(second.connected).toBe(true)
 })
 
