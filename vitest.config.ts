@@ -9,6 +9,12 @@ export const processTests = [
   'test/e2e/!(crash|kept-crash|earlier-data-folders|flush-*).test.ts',
 ]
 
+/** Tests that call each operation with AWS's own clients, and take long for it. */
+export const awsClientTests = [
+  'test/http/declared-errors.test.ts',
+  'test/http/lambda/function-routes.test.ts',
+]
+
 /** Rooms whose tests start processes or change what belongs to their own process. */
 const roomsWithProcesses = ['cli', 'docs', 'e2e', 'release'].map((room) => `test/${room}/**`)
 
@@ -20,6 +26,7 @@ const others = [
   'test/apache-kafka/**',
   'test/cluster/nats/**',
   ...processTests,
+  ...awsClientTests,
 ]
 
 export default defineConfig({
