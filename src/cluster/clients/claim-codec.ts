@@ -56,6 +56,10 @@ export function decodeClaims(data: Uint8Array): ToldClients | undefined {
   try {
     const { v, o: origin, c, h } = JSON.parse(Buffer.from(data).toString()) as Form
     if (v !== version || typeof origin !== 'string') return undefined
+    const isSound = [...c, ...h].every(
+      ([id, ...numbers]) => typeof id === 'string' && numbers.every(isNumber),
+    )
+    if (!isSound) return undefined
     return {
       origin,
       claims: c.map(([clientId, order, isClean, versionNumber]) => ({
@@ -70,3 +74,5 @@ export function decodeClaims(data: Uint8Array): ToldClients | undefined {
     return undefined
   }
 }
+
+const isNumber = (value: unknown): boolean => value === null || Number.isFinite(value)

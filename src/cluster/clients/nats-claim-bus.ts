@@ -28,7 +28,12 @@ export function createNatsClaimBus(
     listen(receive, reconnected) {
       connection.subscribe(subject, {
         callback(error, { data }) {
-          if (error === null) receive(data)
+          if (error !== null) return
+          try {
+            receive(data)
+          } catch {
+            // Thrown here, it would end the connection, which the log needs, too.
+          }
         },
       })
       void watchConnection(reconnected)

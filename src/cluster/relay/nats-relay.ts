@@ -9,7 +9,7 @@ import { subjectOfTopic } from './topic-subjects.ts'
 import { createWantedSubjects } from './wanted-subjects.ts'
 
 interface NatsRelayDependencies {
-  readonly connection: Pick<NatsConnection, 'publish' | 'subscribe' | 'flush' | 'info'>
+  readonly connection: Pick<NatsConnection, 'publish' | 'subscribe' | 'flush' | 'info' | 'status'>
   readonly limitedLog: LimitedLog
   readonly metrics: RelayMetrics
 }
@@ -44,6 +44,7 @@ export function createNatsRelay(
   const { connection, limitedLog, metrics } = dependencies
   const prefix = `sluice.${cluster}.mqtt`
   const outgoing = createOutgoing(connection)
+  const link = watchLink(connection)
   let number = 0
   let receive: ((data: Uint8Array) => void) | undefined
 
@@ -57,10 +58,17 @@ export function createNatsRelay(
     (subject) => {
       const subscription = connection.subscribe(subject, {
         callback: (error, { data }) => {
-          if (error === null) receive?.(data)
+          if (error !== null) return
+          try {
+            receive?.(data)
+          } catch {
+            // Thrown here, it would end the connection, which the log needs, too.
+            drop('unreadable')
+          }
         },
       })
-      return () => subscription.unsubscribe()
+      // What came before the end is still handed over.
+      return () => void subscription.drain().catch(() => undefined)
     },
     { prefix, subjectsMax },
   )
@@ -71,6 +79,7 @@ export function createNatsRelay(
       const data = encodeRelayed({ origin, number: ++number }, message)
       const { topic } = message
       if (data.length > (connection.info?.max_payload ?? Infinity)) drop('too_large', topic)
+      else if (!link.isUp) drop('not_connected', topic)
       else if (outgoing.isFull()) drop('outgoing_full', topic)
       else {
         try {
@@ -85,6 +94,19 @@ export function createNatsRelay(
       receive = createReceive({ deliver, drop, metrics }, origin)
     },
   }
+}
+
+/** The client throws away what it is given while it has no connection. */
+function watchLink(connection: Pick<NatsConnection, 'status'>): { readonly isUp: boolean } {
+  const link = { isUp: true }
+  async function follow(): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === 'disconnect') link.isUp = false
+      if (type === 'reconnect') link.isUp = true
+    }
+  }
+  void follow()
+  return link
 }
 
 /** Counts what the client of NATS has been given, and what of it is written. */

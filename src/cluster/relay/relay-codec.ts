@@ -48,14 +48,20 @@ export function decodeRelayed(
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   const head = headIn(bytes)
   if (head === undefined) return undefined
-  const { o: origin, n: number, t: topic, q: qos, c: publisher, p } = head.value
+  const { o: origin, n: number, t: topic, q: qos, c: publisher } = head.value
   // The buffer belongs to the client of NATS, which uses it again.
   const payload = Buffer.from(bytes.subarray(head.end))
-  const mqtt5 = p && propertiesIn(p)
+  const { mqtt5 } = head
   return { sent: { origin, number }, message: { topic, payload, qos, publisher, mqtt5 } }
 }
 
-function headIn(bytes: Buffer): { readonly value: Head; readonly end: number } | undefined {
+function headIn(bytes: Buffer):
+  | {
+      readonly value: Head
+      readonly mqtt5: Mqtt5Properties | undefined
+      readonly end: number
+    }
+  | undefined {
   if (bytes.length < lengthBytes) return undefined
   const end = lengthBytes + bytes.readUInt32BE()
   if (end > bytes.length) return undefined
@@ -66,8 +72,12 @@ function headIn(bytes: Buffer): { readonly value: Head; readonly end: number } |
       typeof value.o === 'string' &&
       typeof value.n === 'number' &&
       typeof value.t === 'string' &&
+      /^[^+#]+$/.test(value.t) &&
+      ['undefined', 'string'].includes(typeof value.c) &&
+      ['undefined', 'object'].includes(typeof value.p) &&
       [0, 1, 2].includes(value.q)
-    return isSound ? { value, end } : undefined
+    if (!isSound) return undefined
+    return { value, mqtt5: value.p && propertiesIn(value.p), end }
   } catch {
     return undefined
   }

@@ -157,12 +157,14 @@ function createVersions({ clock, firstVersion }: LifecycleEventsDependencies) {
     told(clientId: string, version: number): void {
       const known = versions.get(clientId)
       if (known !== undefined && known.version >= version) return
-      versions.set(clientId, { version, seenMs: clock.monotonicMs() })
+      // It may be connected there for any time.
+      versions.set(clientId, { version, seenMs: Infinity })
     },
     /** The client goes: from now on it is away. */
     seen(clientId: string): void {
       const known = versions.get(clientId)
-      if (known !== undefined) known.seenMs = clock.monotonicMs()
+      // It may have gone to another node.
+      if (known !== undefined && known.seenMs !== Infinity) known.seenMs = clock.monotonicMs()
     },
   }
 }

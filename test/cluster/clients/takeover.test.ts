@@ -1,13 +1,15 @@
 /** Two brokers of one cluster, with clients of both versions of MQTT. */
 import { connectAsync } from 'mqtt'
 import type { IClientOptions } from 'mqtt'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
+import type { Clock } from '../../../src/base/clock.ts'
 import { createClientClaims } from '../../../src/cluster/clients/client-claims.ts'
 import { createIngress } from '../../../src/ingress/ingress.ts'
 import { createMemoryLogger, createMetrics } from '../../../src/telemetry/telemetry.ts'
 import { atTheEnd } from '../../helpers/at-the-end.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
 import { until } from '../../ingress/helpers.ts'
 
 interface LifecycleEvent {
@@ -15,7 +17,7 @@ interface LifecycleEvent {
   readonly versionNumber: number
 }
 
-async function startNode(wire: EventEmitter, origin: string) {
+async function startNode(wire: EventEmitter, origin: string, clock: Clock = systemClock) {
   const bus = {
     publish: (data: Uint8Array) => void wire.emit('told', data),
     listen: (receive: (data: Uint8Array) => void) => void wire.on('told', receive),
@@ -32,10 +34,10 @@ async function startNode(wire: EventEmitter, origin: string) {
       }
       return Promise.resolve()
     },
-    claims: createClientClaims({ bus, clock: systemClock }, origin),
+    claims: createClientClaims({ bus, clock }, origin),
     logger: createMemoryLogger(() => undefined),
     metrics: createMetrics(),
-    clock: systemClock,
+    clock,
   })
   atTheEnd(() => ingress.close())
   const { port } = await ingress.listen({ host: '127.0.0.1', port: 0 })
@@ -85,6 +87,22 @@ test('a client of MQTT 3.1.1 that connects again and again is at one node', asyn
       expect(client.connected).toBe(true)
     }
   }
+})
+
+test('a client that comes back after hours has a higher version number than anywhere', async () => {
+  const clock = createManualClock()
+  const wire = new EventEmitter()
+  const one = await startNode(wire, 'one', clock)
+  const two = await startNode(wire, 'two', clock)
+  for (const node of [one, two, one]) {
+    const isTold = once(wire, 'told')
+    await node.connect({ clientId: 'x' })
+    await isTold
+    clock.advance(2 * 3_600_000)
+  }
+  await until(() => one.events.filter((event) => event === 'connected').length === 2)
+  expect(two.versions[0]).toBe(1)
+  expect(Math.max(...one.versions)).toBe(2)
 })
 
 test('a new session at one node ends the one at another node', async () => {

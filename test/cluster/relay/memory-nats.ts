@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import { EventEmitter, on } from 'node:events'
 
 type Callback = (error: Error | null, message: { readonly data: Uint8Array }) => void
 
@@ -16,8 +16,11 @@ export function natsMatches(pattern: string, subject: string): boolean {
 /** As much of NATS as messages between nodes need: a copy for each subscription, in order. */
 export function createMemoryNats({ maxPayload = 1_000_000 } = {}) {
   const subscriptions = new Set<{ readonly subject: string; readonly callback: Callback }>()
+  const link = new EventEmitter()
   let published = 0
   return {
+    /** What the client of NATS tells of its connection. */
+    tell: (type: 'disconnect' | 'reconnect') => void link.emit('status', type),
     get published() {
       return published
     },
@@ -35,9 +38,16 @@ export function createMemoryNats({ maxPayload = 1_000_000 } = {}) {
       subscribe(subject: string, { callback }: { readonly callback: Callback }) {
         const subscription = { subject, callback }
         subscriptions.add(subscription)
-        return { unsubscribe: () => subscriptions.delete(subscription) }
+        return {
+          async drain() {
+            subscriptions.delete(subscription)
+          },
+        }
       },
       flush: () => Promise.resolve(),
+      async *status() {
+        for await (const [type] of on(link, 'status')) yield { type: type as string }
+      },
     } as never,
   }
 }
