@@ -8,19 +8,15 @@ import {
 import { KinesisClient } from '@aws-sdk/client-kinesis'
 import { connectAsync } from 'mqtt'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import path from 'node:path'
-import { systemClock } from '../../../src/base/clock.ts'
 import { createLabServer } from '../../../src/lab/server/lab-server.ts'
 import { readStream } from '../../helpers/read-stream.ts'
-import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { callingLab, region, startEngine, until } from './cluster-engine.ts'
 import { findNatsServer } from './find-nats-server.ts'
 import { startNatsServers } from './nats-servers.ts'
 
 const program = await findNatsServer()
 const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason}`
-const region = 'us-east-1'
 const credentials = { accessKeyId: 'any', secretAccessKey: 'any' }
-const lookEveryMs = 50
 const outage = { kind: 'error', code: 'InternalFailure', message: 'down' } as const
 
 async function startLab() {
@@ -34,33 +30,15 @@ async function startLab() {
   return { lab, kinesis, endpoint }
 }
 
-/** An engine of the cluster with a data folder of its own. */
 async function startNode(natsUrl: string, endpoint: string) {
-  const folder = await temporaryFolder()
-  const sluice = startSluice(['start'], {
-    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
-    SLUICE_NATS_URL: natsUrl,
-    SLUICE_AUTH: 'off',
-    AWS_REGION: region,
-    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_ENDPOINT_URL_KINESIS: endpoint,
-    AWS_ENDPOINT_URL_STS: endpoint,
-  })
-  onTestFinished(async () => {
-    sluice.kill('SIGKILL')
-    await sluice.ended
-    await folder.remove()
-  })
-  const { mqtt, http } = await sluice.ready()
-  const url = `http://127.0.0.1:${String(http)}`
+  const { sluice, mqttUrl, url } = await startEngine(natsUrl, callingLab(endpoint))
   const iot = new IoTClient({ endpoint: url, region, credentials, maxAttempts: 1 })
   onTestFinished(() => iot.destroy())
   return {
     sluice,
     iot,
     async publish(topic: string, numbers: readonly number[]) {
-      const client = await connectAsync(`mqtt://127.0.0.1:${String(mqtt)}`)
+      const client = await connectAsync(mqttUrl)
       for (const n of numbers) await client.publishAsync(topic, JSON.stringify({ n }), { qos: 1 })
       await client.endAsync()
     },
@@ -85,10 +63,6 @@ const payload = (topicFilter: string, partitionKey: string) => ({
     },
   ],
 })
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await systemClock.sleep(lookEveryMs)
-}
 
 describe.skipIf(!program.isFound)(`engines of a cluster${why}`, () => {
   if (!program.isFound) return

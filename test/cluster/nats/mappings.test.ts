@@ -14,16 +14,15 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { createLabServer } from '../../../src/lab/server/lab-server.ts'
 import { numbered, putTexts } from '../../consumers/consumer-parts.ts'
-import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { temporaryFolder } from '../../helpers/sluice-process.ts'
+import { callingLab, region, startEngine, until } from './cluster-engine.ts'
 import { findNatsServer } from './find-nats-server.ts'
 import { startNatsServers } from './nats-servers.ts'
 
 const program = await findNatsServer()
 const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason}`
-const region = 'us-east-1'
 const accountId = '210987654321'
 const credentials = { accessKeyId: 'any', secretAccessKey: 'any' }
-const lookEveryMs = 50
 const pauseMs = 50
 
 async function startLab() {
@@ -71,27 +70,9 @@ async function functionsFolder() {
   }
 }
 
-/** An engine of the cluster with a data folder of its own. */
 async function startNode(natsUrl: string, endpoint: string, functions: string) {
-  const folder = await temporaryFolder()
-  const sluice = startSluice(['start'], {
-    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
-    SLUICE_FUNCTIONS_DIR: functions,
-    SLUICE_NATS_URL: natsUrl,
-    SLUICE_AUTH: 'off',
-    AWS_REGION: region,
-    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_ENDPOINT_URL_KINESIS: endpoint,
-    AWS_ENDPOINT_URL_STS: endpoint,
-  })
-  onTestFinished(async () => {
-    sluice.kill('SIGKILL')
-    await sluice.ended
-    await folder.remove()
-  })
-  const { http } = await sluice.ready()
-  const url = `http://127.0.0.1:${String(http)}`
+  const variables = { ...callingLab(endpoint), SLUICE_FUNCTIONS_DIR: functions }
+  const { sluice, url } = await startEngine(natsUrl, variables)
   const lambda = new LambdaClient({ endpoint: url, region, credentials, maxAttempts: 1 })
   onTestFinished(() => lambda.destroy())
   const { pid = 0 } = sluice
@@ -106,12 +87,6 @@ async function startNode(natsUrl: string, endpoint: string, functions: string) {
       return { State, LastProcessingResult, BatchSize }
     },
   }
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<number> {
-  const startMs = systemClock.monotonicMs()
-  while (!(await isSo())) await systemClock.sleep(lookEveryMs)
-  return systemClock.monotonicMs() - startMs
 }
 
 /** What was handled again, and what came for the first time after what is behind it. */

@@ -1,9 +1,8 @@
 /** Clients at two engines of a cluster, as processes on NATS servers. */
 import { connectAsync } from 'mqtt'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import path from 'node:path'
 import { systemClock } from '../../../src/base/clock.ts'
-import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { startEngine, until } from './cluster-engine.ts'
 import { findNatsServer } from './find-nats-server.ts'
 import { startNatsServers } from './nats-servers.ts'
 
@@ -12,38 +11,16 @@ const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason
 const lookEveryMs = 20
 
 async function startNode(natsUrl: string) {
-  const folder = await temporaryFolder()
-  const sluice = startSluice(['start'], {
-    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
-    SLUICE_NATS_URL: natsUrl,
-    SLUICE_AUTH: 'off',
-    AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-  })
-  onTestFinished(async () => {
-    sluice.kill('SIGKILL')
-    await sluice.ended
-    await folder.remove()
-  })
-  const { mqtt } = await sluice.ready()
+  const { mqttUrl } = await startEngine(natsUrl)
   return {
-    sluice,
     async connect(clientId: string) {
-      const client = await connectAsync(`mqtt://127.0.0.1:${String(mqtt)}`, {
-        clientId,
-        reconnectPeriod: 0,
-      })
+      const client = await connectAsync(mqttUrl, { clientId, reconnectPeriod: 0 })
       onTestFinished(() => client.endAsync(true))
       const got: string[] = []
       client.on('message', (topic, payload) => got.push(`${topic} ${payload.toString()}`))
       return { client, got }
     },
   }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await systemClock.sleep(lookEveryMs)
 }
 
 describe.skipIf(!program.isFound)(`clients of several engines${why}`, () => {

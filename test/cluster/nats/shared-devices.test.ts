@@ -1,42 +1,21 @@
 /** What devices of a cluster share, by whole engines on three NATS servers. */
-import path from 'node:path'
 import { connectAsync } from 'mqtt'
 import type { MqttClient } from 'mqtt'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { systemClock } from '../../../src/base/clock.ts'
-import { startSluice, temporaryFolder } from '../../helpers/sluice-process.ts'
+import { startEngine, until } from './cluster-engine.ts'
 import { findNatsServer } from './find-nats-server.ts'
 import { startNatsServers } from './nats-servers.ts'
 
 const program = await findNatsServer()
 const why = program.isFound ? '' : ` nats-server cannot be had: ${program.reason}`
-const lookEveryMs = 20
 
 async function startNode(natsUrl: string) {
-  const folder = await temporaryFolder()
-  const sluice = startSluice(['start'], {
-    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
-    SLUICE_NATS_URL: natsUrl,
-    SLUICE_AUTH: 'off',
-    SLUICE_ACCOUNT_ID: '210987654321',
-    AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'AKIASLUICE',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-  })
-  const stop = async () => {
-    sluice.kill('SIGKILL')
-    await sluice.ended
-  }
-  onTestFinished(async () => {
-    await stop()
-    await folder.remove()
-  })
-  const { mqtt, http } = await sluice.ready()
-  const url = `http://127.0.0.1:${String(http)}`
+  const variables = { SLUICE_ACCOUNT_ID: '210987654321' }
+  const { stop, mqttUrl, url } = await startEngine(natsUrl, variables)
   return {
     stop,
     async connect(): Promise<MqttClient> {
-      const client = await connectAsync(`mqtt://127.0.0.1:${String(mqtt)}`)
+      const client = await connectAsync(mqttUrl)
       onTestFinished(() => void client.end(true))
       return client
     },
@@ -51,12 +30,6 @@ async function startNode(natsUrl: string) {
 }
 
 type Node = Awaited<ReturnType<typeof startNode>>
-
-async function until(isSo: () => Promise<boolean>): Promise<number> {
-  const startMs = systemClock.monotonicMs()
-  while (!(await isSo())) await systemClock.sleep(lookEveryMs)
-  return systemClock.monotonicMs() - startMs
-}
 
 const payloadOf = async (node: Node, topic: string) => {
   const { body } = await node.ask(`/retainedMessage/${encodeURIComponent(topic)}`)
