@@ -23,7 +23,7 @@ import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import { createQuarantine } from '../storage/quarantine.ts'
-import type { OtherNodes } from './cluster/nats-relay.ts'
+import type { OtherNodes } from './cluster/nats-nodes.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /** MQTT with its guards: the ingress, access control for its clients, and TLS certificates. */

@@ -65,20 +65,16 @@ async function openInNats(
   const { openNatsState } = await import('./open-nats-state.ts')
   const openState = () => openNatsState(dependencies, { cluster, region }, signal)
   const { state, nats } = await stages.open('NATS', openState, (it) => it.close())
-  const { openNatsLeases } = await import('./cluster/nats-leases.ts')
-  const { openNatsRetained } = await import('./cluster/nats-retained.ts')
-  const { openNatsShadows } = await import('./cluster/nats-shadows.ts')
+  const { openNatsBuckets } = await import('./cluster/nats-buckets.ts')
+  const { natsNodes } = await import('./cluster/nats-nodes.ts')
   const { natsRecords } = await import('./cluster/nats-records.ts')
-  const { natsRelay } = await import('./cluster/nats-relay.ts')
-  const options = { cluster: cluster.name, region, bytesMax }
-  const reachNodes = natsRelay(dependencies, nats, cluster.name)
-  const records = natsRecords(dependencies, nats, options, signal)
-  const openRetained = () => openNatsRetained(dependencies, nats, config, signal)
-  const retained = await stages.open('retained messages', openRetained)
-  const openShadows = () => openNatsShadows(dependencies, nats, options, signal)
-  const shadows = await stages.open('shadows', openShadows)
-  const openLeases = () => openNatsLeases(dependencies, nats, options, signal)
-  const leases = await stages.open('leases of mappings', openLeases)
-  const values = { retained, shadows }
-  return { state, leases, records, reachNodes, ...values, clusterName: cluster.name }
+  const { name: clusterName } = cluster
+  const ofCluster = { cluster: clusterName, region }
+  const { retainedMax } = config.mqtt
+  const openBuckets = () =>
+    openNatsBuckets(dependencies, nats, { ...ofCluster, retainedMax }, signal)
+  const buckets = await stages.open('buckets of NATS', openBuckets)
+  const records = natsRecords(dependencies, nats, { ...ofCluster, bytesMax }, signal)
+  const reachNodes = natsNodes(dependencies, nats, clusterName)
+  return { state, records, reachNodes, ...buckets, clusterName }
 }

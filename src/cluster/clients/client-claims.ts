@@ -1,22 +1,22 @@
+/**
+ * Each node tells the others of each client that it accepts, and a node that has an earlier
+ * connection of the client ends it. Nobody waits for an answer: two connections may stand side by
+ * side for as long as the message takes.
+ *
+ * When two nodes accept a client at about the same time, each gets the claim of the other one while
+ * it has a connection itself. Claims have an order, as the clock of Lamport gives it: the node with
+ * the later claim keeps its connection and tells its claim again. A connection that is older than
+ * `concurrentMs` ends at any claim, whatever the order says, because a node that has just started,
+ * or was cut off, does not know how far the numbers have come.
+ *
+ * When a node is cut off no more, it tells all clients that it has and for how long it has had
+ * them, by its own monotonic clock. Of two connections, the younger one stays.
+ */
 import type { Clock } from '../../base/clock.ts'
 import type { ClaimedClients, ClientClaims } from '../../ingress/relay/client-claims.ts'
 import { decodeClaims, encodeClaims } from './claim-codec.ts'
-import type { Claim, Held } from './claim-codec.ts'
+import type { Claim, Held, ToldClients } from './claim-codec.ts'
 
-/**
- * Each node tells the others of each client that it accepts, and the one that has an earlier
- * connection of it ends that. Nobody waits for an answer: two connections may stand side by side
- * for as long as the message takes.
- *
- * When two nodes accept a client at about the same time, both have a connection when the claim of
- * the other one comes. Claims have an order, as the clock of Lamport gives it: the later one keeps
- * its connection, and tells so again. Of a connection that is older than `concurrentMs`, the claim
- * cannot be about as late as one that comes, so it ends whatever the order says: a node that has
- * just started, or was away, knows no late number.
- *
- * After a node was cut off, it tells all clients that it has and for how long it has had them, by
- * its own monotonic clock; of two connections the younger one stays.
- */
 interface ClaimDependencies {
   readonly bus: ClaimBus
   readonly clock: Pick<Clock, 'monotonicMs'>
@@ -61,9 +61,7 @@ export function createClientClaims(
   function send(): void {
     const claims = unsent
     unsent = []
-    for (let at = 0; at < claims.length; at += clientsMax) {
-      bus.publish(encodeClaims({ origin, claims: claims.slice(at, at + clientsMax), held: [] }))
-    }
+    tell(bus, { origin, claims, held: [] })
   }
 
   function taken(host: ClaimedClients, from: string, claimed: Claim): void {
@@ -95,9 +93,7 @@ export function createClientClaims(
       clientId,
       ageMs: nowMs - sinceMs,
     }))
-    for (let at = 0; at < held.length; at += clientsMax) {
-      bus.publish(encodeClaims({ origin, claims: [], held: held.slice(at, at + clientsMax) }))
-    }
+    tell(bus, { origin, claims: [], held })
   }
 
   return {
@@ -115,5 +111,13 @@ export function createClientClaims(
         for (const each of told.held) compared(host, told.origin, each)
       }, tellAll)
     },
+  }
+}
+
+/** In as many messages as it takes. */
+function tell(bus: ClaimBus, { origin, claims, held }: ToldClients): void {
+  for (let at = 0; at < Math.max(claims.length, held.length); at += clientsMax) {
+    const part = <Each>(all: readonly Each[]) => all.slice(at, at + clientsMax)
+    bus.publish(encodeClaims({ origin, claims: part(claims), held: part(held) }))
   }
 }

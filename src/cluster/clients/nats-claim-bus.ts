@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node'
+import { followConnection, listen } from '../nats/listen.ts'
 import type { ClaimBus } from './client-claims.ts'
 
 /**
@@ -13,10 +14,6 @@ export function createNatsClaimBus(
 ): ClaimBus {
   const subject = `sluice.${cluster}.clients`
 
-  async function watchConnection(reconnected: () => void): Promise<void> {
-    for await (const { type } of connection.status()) if (type === 'reconnect') reconnected()
-  }
-
   return {
     publish(data) {
       try {
@@ -26,17 +23,8 @@ export function createNatsClaimBus(
       }
     },
     listen(receive, reconnected) {
-      connection.subscribe(subject, {
-        callback(error, { data }) {
-          if (error !== null) return
-          try {
-            receive(data)
-          } catch {
-            // Thrown here, it would end the connection, which the log needs, too.
-          }
-        },
-      })
-      void watchConnection(reconnected)
+      listen(connection, subject, receive)
+      void followConnection(connection, { found: reconnected })
     },
   }
 }

@@ -19,6 +19,10 @@ interface BucketSettings {
 
 const format = 1
 
+/** The name of a bucket at NATS, such as `SLUICE_sluice_STATE`. */
+export const bucketNameOf = (cluster: string, { name }: Pick<BucketSettings, 'name'>): string =>
+  `SLUICE_${cluster}_${name}`
+
 /**
  * Opens a bucket of the cluster; it is made when it is missing. Values are read from the leader of
  * its stream, so that a read sees what was written before it.
@@ -40,7 +44,7 @@ export async function openBucket(
   },
   signal: AbortSignal,
 ): Promise<KV> {
-  const name = `SLUICE_${cluster}_${bucket.name}`
+  const name = bucketNameOf(cluster, bucket)
   // What the client's own `create` would ask for, so that other tools see a bucket.
   const settings = {
     name: `KV_${name}`,

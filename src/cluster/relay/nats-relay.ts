@@ -4,6 +4,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Relay, RelayedMessage } from '../../ingress/relay/relay.ts'
 import type { RelayMetrics } from '../../telemetry/cluster-metrics.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { followConnection, listen } from '../nats/listen.ts'
 import { decodeRelayed, encodeRelayed } from './relay-codec.ts'
 import { subjectOfTopic } from './topic-subjects.ts'
 import { createWantedSubjects } from './wanted-subjects.ts'
@@ -56,17 +57,12 @@ export function createNatsRelay(
 
   const wanted = createWantedSubjects(
     (subject) => {
-      const subscription = connection.subscribe(subject, {
-        callback: (error, { data }) => {
-          if (error !== null) return
-          try {
-            receive?.(data)
-          } catch {
-            // Thrown here, it would end the connection, which the log needs, too.
-            drop('unreadable')
-          }
-        },
-      })
+      const subscription = listen(
+        connection,
+        subject,
+        (data) => receive?.(data),
+        () => drop('unreadable'),
+      )
       // What came before the end is still handed over.
       return () => void subscription.drain().catch(() => undefined)
     },
@@ -76,18 +72,16 @@ export function createNatsRelay(
   return {
     ...wanted,
     send(message) {
-      const data = encodeRelayed({ origin, number: ++number }, message)
       const { topic } = message
-      if (data.length > (connection.info?.max_payload ?? Infinity)) drop('too_large', topic)
-      else if (!link.isUp) drop('not_connected', topic)
-      else if (outgoing.isFull()) drop('outgoing_full', topic)
-      else {
-        try {
-          outgoing.publish(subjectOfTopic(prefix, topic), data)
-          metrics.messages.inc({ direction: 'out' })
-        } catch (thrown) {
-          drop('not_connected', messageOf(thrown))
-        }
+      if (!link.isUp) return drop('not_connected', topic)
+      if (outgoing.isFull()) return drop('outgoing_full', topic)
+      const data = encodeRelayed({ origin, number: ++number }, message)
+      if (data.length > (connection.info?.max_payload ?? Infinity)) return drop('too_large', topic)
+      try {
+        outgoing.publish(subjectOfTopic(prefix, topic), data)
+        metrics.messages.inc({ direction: 'out' })
+      } catch (thrown) {
+        drop('not_connected', messageOf(thrown))
       }
     },
     start(deliver) {
@@ -99,13 +93,10 @@ export function createNatsRelay(
 /** The client throws away what it is given while it has no connection. */
 function watchLink(connection: Pick<NatsConnection, 'status'>): { readonly isUp: boolean } {
   const link = { isUp: true }
-  async function follow(): Promise<void> {
-    for await (const { type } of connection.status()) {
-      if (type === 'disconnect') link.isUp = false
-      if (type === 'reconnect') link.isUp = true
-    }
-  }
-  void follow()
+  void followConnection(connection, {
+    lost: () => void (link.isUp = false),
+    found: () => void (link.isUp = true),
+  })
   return link
 }
 
@@ -164,7 +155,8 @@ function createReceive({ deliver, drop, metrics }: ReceiveDependencies, self: st
     metrics.messages.inc({ direction: 'in' })
     waiting++
     waitingBytes += bytes
-    void deliver(message).finally(() => {
+    // The data belong to the client of NATS.
+    void deliver({ ...message, payload: Buffer.from(message.payload) }).finally(() => {
       waiting--
       waitingBytes -= bytes
     })

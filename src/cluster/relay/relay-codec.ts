@@ -41,47 +41,38 @@ export function encodeRelayed({ origin, number }: Sent, message: RelayedMessage)
   return Buffer.concat([length, text, payload])
 }
 
-/** @returns undefined when it cannot be read: it is of a later release, or of somebody else */
+/**
+ * @returns undefined when it cannot be read: it is of a later release, or of somebody else. The
+ *   payload is a view of the data.
+ */
 export function decodeRelayed(
   data: Uint8Array,
 ): { readonly sent: Sent; readonly message: RelayedMessage } | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  const head = headIn(bytes)
-  if (head === undefined) return undefined
-  const { o: origin, n: number, t: topic, q: qos, c: publisher } = head.value
-  // The buffer belongs to the client of NATS, which uses it again.
-  const payload = Buffer.from(bytes.subarray(head.end))
-  const { mqtt5 } = head
-  return { sent: { origin, number }, message: { topic, payload, qos, publisher, mqtt5 } }
-}
-
-function headIn(bytes: Buffer):
-  | {
-      readonly value: Head
-      readonly mqtt5: Mqtt5Properties | undefined
-      readonly end: number
-    }
-  | undefined {
   if (bytes.length < lengthBytes) return undefined
   const end = lengthBytes + bytes.readUInt32BE()
   if (end > bytes.length) return undefined
   try {
-    const value = JSON.parse(bytes.toString('utf8', lengthBytes, end)) as Head | null
-    const isSound =
-      value?.v === version &&
-      typeof value.o === 'string' &&
-      typeof value.n === 'number' &&
-      typeof value.t === 'string' &&
-      /^[^+#]+$/.test(value.t) &&
-      ['undefined', 'string'].includes(typeof value.c) &&
-      ['undefined', 'object'].includes(typeof value.p) &&
-      [0, 1, 2].includes(value.q)
-    if (!isSound) return undefined
-    return { value, mqtt5: value.p && propertiesIn(value.p), end }
+    const head = JSON.parse(bytes.toString('utf8', lengthBytes, end)) as Head | null
+    if (head === null || !isSound(head)) return undefined
+    const { o: origin, n: number, t: topic, q: qos, c: publisher, p } = head
+    const payload = bytes.subarray(end)
+    const mqtt5 = p && propertiesIn(p)
+    return { sent: { origin, number }, message: { topic, payload, qos, publisher, mqtt5 } }
   } catch {
     return undefined
   }
 }
+
+const isSound = ({ v, o, n, t, q, c, p }: Head): boolean =>
+  v === version &&
+  typeof o === 'string' &&
+  typeof n === 'number' &&
+  typeof t === 'string' &&
+  /^[^+#]+$/.test(t) &&
+  [0, 1, 2].includes(q) &&
+  ['undefined', 'string'].includes(typeof c) &&
+  ['undefined', 'object'].includes(typeof p)
 
 function propertiesOut({ correlationData, ...others }: Mqtt5Properties): Head['p'] {
   return { ...others, ...(correlationData && { d: correlationData.toString('base64') }) }

@@ -19,6 +19,8 @@ export interface CarriedProperties {
 
 type WithProperties = Pick<PublishPacket, 'properties'>
 
+const withoutProperties = Object.freeze({ mqtt5: undefined, expiresAtMs: undefined })
+
 /** Puts the properties on a packet that comes from a publisher. */
 export function carryProperties(
   packet: WithProperties,
@@ -36,20 +38,12 @@ export function carryProperties(
 
 /** Puts what is on disk of a message on its packet. */
 export function carryKeep(packet: WithProperties, keep: Keep): void {
-  const { mqtt5, expiresAtMs, isRelayed } = carriedBy(packet) ?? {
-    mqtt5: undefined,
-    expiresAtMs: undefined,
-  }
-  recarry(packet, { mqtt5, expiresAtMs, keep, isRelayed })
+  recarry(packet, { ...withoutProperties, ...carriedBy(packet), keep })
 }
 
 /** Says of a message that it comes from another node. */
 export function markRelayed(packet: WithProperties): void {
-  const { mqtt5, expiresAtMs, keep } = carriedBy(packet) ?? {
-    mqtt5: undefined,
-    expiresAtMs: undefined,
-  }
-  recarry(packet, { mqtt5, expiresAtMs, keep, isRelayed: true })
+  recarry(packet, { ...withoutProperties, ...carriedBy(packet), isRelayed: true })
 }
 
 /** What is stored of it with the message. */

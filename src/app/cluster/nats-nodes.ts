@@ -17,11 +17,11 @@ export interface OtherNodes {
 }
 
 /**
- * What hands messages to the subscribers of other nodes, and ends connections there.
+ * Reaches the subscribers and the clients of other nodes.
  *
  * @returns makes it, once the metrics of the engine are there
  */
-export function natsRelay(
+export function natsNodes(
   { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
   { connection }: Pick<Nats, 'connection'>,
   cluster: string,
