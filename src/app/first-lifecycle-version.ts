@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import type { StateView } from '../cluster/state/cluster-state.ts'
 import { writeDurably } from '../storage/durable-file.ts'
 import { readIfPresent } from '../storage/file-reads.ts'
@@ -34,22 +34,37 @@ export async function takeFirstLifecycleVersion(
   }
 }
 
+/** How long a start waits for the store before it asks again. */
+const retryMs = 1_000
+
 /**
  * The same for a node of a cluster, by revisions of what the nodes share: each start of a node has
- * one that is higher than all before.
+ * one that is higher than all before. It waits while the store cannot be changed, such as when its
+ * stream has no leader.
  *
- * @throws SluiceError ServiceUnavailableException (rejects)
+ * @throws an AbortError: the signal ended the wait (rejects)
  */
 export async function takeSharedLifecycleVersion(
   starts: Pick<StateView, 'get' | 'put' | 'caughtUp'>,
+  clock: Pick<Clock, 'sleep'>,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   for (;;) {
-    const entry = await starts.put('start', '{}', starts.get('start')?.revision)
-    if (entry !== undefined) return entry.revision * versionsOfProcess
-    // Another node started just then.
-    await starts.caughtUp()
+    signal.throwIfAborted()
+    try {
+      const entry = await starts.put('start', '{}', starts.get('start')?.revision)
+      if (entry !== undefined) return entry.revision * versionsOfProcess
+      // Another node started just then.
+      await starts.caughtUp()
+    } catch (thrown) {
+      if (!isUnavailable(thrown)) throw thrown
+      await clock.sleep(retryMs, signal)
+    }
   }
 }
+
+const isUnavailable = (thrown: unknown): boolean =>
+  thrown instanceof SluiceError && thrown.code === 'ServiceUnavailableException'
 
 function versionOf(bytes: Buffer | undefined): number {
   if (bytes === undefined) return 0

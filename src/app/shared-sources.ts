@@ -81,13 +81,13 @@ export async function openSharedSources(
       `${place}: ` +
       'the folders and files for them are not read (sluice cluster import moves them there)',
   )
-  return sourcesOf(opened, openedLeases, { logger })
+  return sourcesOf(opened, openedLeases, { logger, clock, signal })
 }
 
 function sourcesOf(
   state: ClusterState,
   leases: ClusterState,
-  { logger }: Pick<AppDependencies, 'logger'>,
+  { logger, clock, signal }: Pick<AppDependencies, 'logger' | 'clock' | 'signal'>,
 ): SharedSources {
   const { place } = state
   const policies = state.view(policyKinds.policy)
@@ -104,7 +104,8 @@ function sourcesOf(
     passwords: createSharedPasswords(passwords, place),
     hasPasswords: () => passwords.names().length > 0,
     accessKeys: createSharedAccessKeys(state.view(secretKinds.accessKey), place),
-    takeFirstLifecycleVersion: () => takeSharedLifecycleVersion(state.view('lifecycle')),
+    takeFirstLifecycleVersion: () =>
+      takeSharedLifecycleVersion(state.view('lifecycle'), clock, signal),
     openRecords: createOpenSharedRecords({ logger, state }),
     openMappings: async (parts) => {
       const node = `${hostname()}:${randomUUID()}`
