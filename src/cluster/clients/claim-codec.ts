@@ -1,5 +1,5 @@
 /** What a node tells the others of its clients, as JSON. */
-export interface ToldClients {
+interface ToldClients {
   readonly origin: string
   readonly claims: readonly Claim[]
   readonly held: readonly Held[]

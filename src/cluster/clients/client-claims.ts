@@ -15,7 +15,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { ClaimedClients, ClientClaims } from '../../ingress/relay/client-claims.ts'
 import { decodeClaims, encodeClaims } from './claim-codec.ts'
-import type { Claim, Held, ToldClients } from './claim-codec.ts'
+import type { Claim, Held } from './claim-codec.ts'
 
 interface ClaimDependencies {
   readonly bus: ClaimBus
@@ -34,7 +34,7 @@ export interface ClaimBus {
 }
 
 const concurrentMs = 5_000
-/** In one message. */
+/** In one message, after an outage. */
 const clientsMax = 500
 
 interface OwnClient {
@@ -49,19 +49,16 @@ export function createClientClaims(
   origin: string,
 ): ClientClaims {
   const own = new Map<string, OwnClient>()
-  let unsent: Claim[] = []
   let latest = 0
 
+  /**
+   * Before anything that the client does here can be seen at another node: a client that goes there
+   * next has a later claim.
+   */
   function claim(clientId: string, client: OwnClient, isClean: boolean): void {
-    if (unsent.length === 0) setImmediate(send)
     const { order, versionNumber } = client
-    unsent.push({ clientId, order, isClean, versionNumber })
-  }
-
-  function send(): void {
-    const claims = unsent
-    unsent = []
-    tell(bus, { origin, claims, held: [] })
+    const claims = [{ clientId, order, isClean, versionNumber }]
+    bus.publish(encodeClaims({ origin, claims, held: [] }))
   }
 
   function taken(host: ClaimedClients, from: string, claimed: Claim): void {
@@ -93,7 +90,9 @@ export function createClientClaims(
       clientId,
       ageMs: nowMs - sinceMs,
     }))
-    tell(bus, { origin, claims: [], held })
+    for (let at = 0; at < held.length; at += clientsMax) {
+      bus.publish(encodeClaims({ origin, claims: [], held: held.slice(at, at + clientsMax) }))
+    }
   }
 
   return {
@@ -111,13 +110,5 @@ export function createClientClaims(
         for (const each of told.held) compared(host, told.origin, each)
       }, tellAll)
     },
-  }
-}
-
-/** In as many messages as it takes. */
-function tell(bus: ClaimBus, { origin, claims, held }: ToldClients): void {
-  for (let at = 0; at < Math.max(claims.length, held.length); at += clientsMax) {
-    const part = <Each>(all: readonly Each[]) => all.slice(at, at + clientsMax)
-    bus.publish(encodeClaims({ origin, claims: part(claims), held: part(held) }))
   }
 }
